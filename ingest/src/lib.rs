@@ -1,0 +1,1 @@
+//! From raw BigEarthNet (folders or archives, v1 or v2) to a chipmill store.

@@ -1,0 +1,1 @@
+//! From a chipmill store to shuffled, augmented two-view batches.

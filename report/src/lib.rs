@@ -1,0 +1,1 @@
+//! From run folders to statistics, plots and one HTML file.

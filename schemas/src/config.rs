@@ -1,0 +1,596 @@
+//! Configurations: defaults, then a TOML file, then `--set key=value`; unknown keys are errors.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::augment::{Augment, Filter, Preset};
+use crate::band::Band;
+use crate::selection::Selection;
+
+/// A configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Not TOML.
+    #[error("{source_name}: {message}")]
+    Syntax {
+        /// File or flag.
+        source_name: String,
+        /// What the parser says, with line and column.
+        message: String,
+    },
+    /// A key that does not exist.
+    #[error("unknown key `{key}`; did you mean `{nearest}`? (known here: {known})")]
+    UnknownKey {
+        /// The key, with its path.
+        key: String,
+        /// The most similar known key.
+        nearest: String,
+        /// All keys of that table.
+        known: String,
+    },
+    /// A value of the wrong type or out of range.
+    #[error("`{key}`: {message}")]
+    BadValue {
+        /// The key, with its path.
+        key: String,
+        /// What was found and expected.
+        message: String,
+    },
+}
+
+/// Builds a configuration from an optional TOML text and `key=value` overrides.
+///
+/// # Errors
+/// [`ConfigError`] naming the key, what was found and what is known.
+pub fn resolve<T: DeserializeOwned>(
+    file: Option<(&str, &str)>,
+    overrides: &[String],
+) -> Result<T, ConfigError> {
+    let mut table = match file {
+        Some((name, text)) => text
+            .parse::<toml::Table>()
+            .map_err(|e| ConfigError::Syntax {
+                source_name: name.to_owned(),
+                message: e.to_string(),
+            })?,
+        None => toml::Table::new(),
+    };
+    for text in overrides {
+        set(&mut table, text)?;
+    }
+    serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|e| explain(&e))
+}
+
+fn set(table: &mut toml::Table, text: &str) -> Result<(), ConfigError> {
+    let syntax = |message: &str| ConfigError::Syntax {
+        source_name: format!("--set {text}"),
+        message: message.to_owned(),
+    };
+    let (path, value) = text
+        .split_once('=')
+        .ok_or_else(|| syntax("expected key=value"))?;
+    let value = format!("v={value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut t| t.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut keys: Vec<&str> = path.trim().split('.').collect();
+    let last = keys
+        .pop()
+        .filter(|k| !k.is_empty())
+        .ok_or_else(|| syntax("the key is empty"))?;
+    let mut at = table;
+    for key in keys {
+        let entry = at
+            .entry(key)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = entry
+            .as_table_mut()
+            .ok_or_else(|| syntax(&format!("`{key}` is not a table")))?;
+    }
+    at.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// Turns serde's message about an unknown field into ours; serde has no structured form of it.
+fn explain(error: &serde_path_to_error::Error<toml::de::Error>) -> ConfigError {
+    let path = error.path().to_string();
+    let message = error.inner().message().to_owned();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    if !message.starts_with("unknown field") || quoted.is_empty() {
+        return ConfigError::BadValue { key: path, message };
+    }
+    let (field, known) = (quoted[0], &quoted[1..]);
+    let key = if path.ends_with(field) || path == "." {
+        path
+    } else {
+        format!("{path}.{field}")
+    };
+    ConfigError::UnknownKey {
+        key: if key == "." { field.to_owned() } else { key },
+        nearest: crate::nearest(field, known.iter().copied()).unwrap_or_default(),
+        known: known.join(", "),
+    }
+}
+
+/// A usual choice of bands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedBands {
+    /// All twelve.
+    All,
+    /// B04, B03, B02: red, green, blue.
+    Rgb,
+    /// B02, B03, B04, B08.
+    TenMetre,
+    /// Without the two 60 m bands.
+    Ten,
+}
+
+/// Which bands a view has, in which order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BandChoice {
+    /// A usual choice.
+    Named(NamedBands),
+    /// A list, in the order given.
+    List(Vec<Band>),
+}
+
+impl BandChoice {
+    /// The bands, in the order of the view's band axis.
+    #[must_use]
+    pub fn bands(&self) -> Vec<Band> {
+        match self {
+            Self::Named(NamedBands::All) => Band::ALL.to_vec(),
+            Self::Named(NamedBands::Rgb) => vec![Band::B04, Band::B03, Band::B02],
+            Self::Named(NamedBands::TenMetre) => vec![Band::B02, Band::B03, Band::B04, Band::B08],
+            Self::Named(NamedBands::Ten) => {
+                let sixty = [Band::B01, Band::B09];
+                Band::ALL
+                    .into_iter()
+                    .filter(|b| !sixty.contains(b))
+                    .collect()
+            }
+            Self::List(bands) => bands.clone(),
+        }
+    }
+}
+
+/// How raw digital numbers become floats. Both forms are affine: nothing is clipped here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalise {
+    /// Per band: the store's 1st percentile becomes 0, the 99th becomes 1.
+    #[default]
+    Unit,
+    /// Per band: minus the store's mean, divided by its standard deviation.
+    Zscore,
+    /// The digital number itself.
+    None,
+}
+
+/// How patches become views.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ViewConfig {
+    /// Bands, in this order.
+    pub bands: BandChoice,
+    /// Side of a view in pixels, 8..=240.
+    pub side: u32,
+    /// How 20 m and 60 m bands come to 10 m, and how an un-cropped patch comes to `side`.
+    pub upsample: Filter,
+    /// How digital numbers become floats.
+    pub normalise: Normalise,
+    /// The operations by name.
+    pub preset: Preset,
+    /// The operations one by one, in place of the preset's.
+    pub augment: Option<Vec<Augment>>,
+}
+
+impl Default for ViewConfig {
+    fn default() -> Self {
+        Self {
+            bands: BandChoice::Named(NamedBands::All),
+            side: 120,
+            upsample: Filter::Bilinear,
+            normalise: Normalise::Unit,
+            preset: Preset::Notes,
+            augment: None,
+        }
+    }
+}
+
+impl ViewConfig {
+    /// The operations that apply: the explicit list, else the preset's.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Augment> {
+        self.augment
+            .clone()
+            .unwrap_or_else(|| self.preset.operations())
+    }
+
+    /// The same view without augmentation: what features are computed on.
+    #[must_use]
+    pub fn evaluation(&self) -> Self {
+        Self {
+            preset: Preset::None,
+            augment: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// How batches are read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoaderConfig {
+    /// Patches in a batch. The last, smaller batch of an epoch is dropped.
+    pub batch_size: u32,
+    /// Worker threads; 0 means one a core.
+    pub workers: u32,
+    /// Bound on the memory of everything in flight, in MiB.
+    pub budget_mib: u32,
+}
+
+impl Default for LoaderConfig {
+    fn default() -> Self {
+        Self {
+            batch_size: 128,
+            workers: 0,
+            budget_mib: 1_024,
+        }
+    }
+}
+
+/// Encoder family.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderKind {
+    /// Four convolutions for the CPU: `width`, 2, 4 and 4 `width` channels.
+    Small,
+    /// `ResNet-18`.
+    #[default]
+    Resnet18,
+    /// `ResNet-34`.
+    Resnet34,
+    /// `ResNet-50`.
+    Resnet50,
+}
+
+/// First layers of a `ResNet`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stem {
+    /// 7 x 7 convolution with stride 2, then max pooling with stride 2.
+    #[default]
+    Standard,
+    /// 3 x 3 convolution with stride 1 and no pooling, for small images.
+    SmallImage,
+}
+
+/// The encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EncoderConfig {
+    /// Family.
+    pub kind: EncoderKind,
+    /// Channels of the first stage (64 in the papers; 16 is usual for `small`).
+    pub width: u32,
+    /// First layers.
+    pub stem: Stem,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        Self {
+            kind: EncoderKind::Resnet18,
+            width: 64,
+            stem: Stem::Standard,
+        }
+    }
+}
+
+/// The projection head: dense, batch norm, `ReLU`, dense without bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProjectionConfig {
+    /// Width of the hidden layer.
+    pub hidden: u32,
+    /// Width of the projections.
+    pub output: u32,
+}
+
+impl Default for ProjectionConfig {
+    fn default() -> Self {
+        Self {
+            hidden: 2_048,
+            output: 256,
+        }
+    }
+}
+
+/// Which loss.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// `SimCLR`'s normalised temperature-scaled cross entropy.
+    #[default]
+    NtXent,
+    /// Decoupled contrastive learning: the positive leaves the denominator.
+    Dcl,
+    /// DCL with the negative von Mises-Fisher weight.
+    Dclw,
+}
+
+/// Whether the weight of `dclw` is differentiated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightGradient {
+    /// The weight is a constant.
+    #[default]
+    Stop,
+    /// The gradient passes through the weight.
+    Pass,
+}
+
+/// The contrastive loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// Which.
+    pub kind: LossKind,
+    /// Temperature, > 0.
+    pub temperature: f32,
+    /// Concentration of the weight of `dclw`, > 0.
+    pub sigma: f32,
+    /// Gradient of the weight of `dclw`.
+    pub weight_gradient: WeightGradient,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            kind: LossKind::NtXent,
+            temperature: 0.1,
+            sigma: 0.5,
+            weight_gradient: WeightGradient::Stop,
+        }
+    }
+}
+
+/// Which optimiser.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// Adam with coupled L2 on kernels only: `weight_decay` is added to the gradient (the notes).
+    #[default]
+    Adam,
+    /// Adam with decoupled weight decay, on kernels only.
+    Adamw,
+}
+
+/// The optimiser.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// Which.
+    pub kind: OptimizerKind,
+    /// Learning rate, > 0.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Added to the root of the corrected second moment.
+    pub epsilon: f32,
+    /// Weight decay, on convolution and dense kernels only.
+    pub weight_decay: f32,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            kind: OptimizerKind::Adam,
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 1e-6,
+        }
+    }
+}
+
+/// Learning rate over time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleKind {
+    /// As it is.
+    #[default]
+    Constant,
+    /// Linear from 0 over `warmup_steps`, then half a cosine to 0.
+    WarmupCosine,
+}
+
+/// The schedule.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleConfig {
+    /// Which.
+    pub kind: ScheduleKind,
+    /// Steps of the linear part.
+    pub warmup_steps: u64,
+}
+
+/// A pretraining run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PretrainConfig {
+    /// Seed of initial weights, order and augmentation.
+    pub seed: u64,
+    /// Optimiser steps.
+    pub max_steps: u64,
+    /// A metrics row every so many steps.
+    pub log_every_steps: u64,
+    /// A checkpoint every so many steps; one more at the end and at an interrupt.
+    pub checkpoint_every_steps: u64,
+    /// How many checkpoints are kept.
+    pub keep_checkpoints: u32,
+    /// Which patches.
+    pub selection: Selection,
+    /// How patches become views.
+    pub view: ViewConfig,
+    /// How batches are read.
+    pub loader: LoaderConfig,
+    /// The encoder.
+    pub encoder: EncoderConfig,
+    /// The projection head.
+    pub projection: ProjectionConfig,
+    /// The loss.
+    pub loss: LossConfig,
+    /// The optimiser.
+    pub optimizer: OptimizerConfig,
+    /// Learning rate over time.
+    pub schedule: ScheduleConfig,
+}
+
+impl Default for PretrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            max_steps: 1_000,
+            log_every_steps: 10,
+            checkpoint_every_steps: 200,
+            keep_checkpoints: 2,
+            selection: Selection::default(),
+            view: ViewConfig::default(),
+            loader: LoaderConfig::default(),
+            encoder: EncoderConfig::default(),
+            projection: ProjectionConfig::default(),
+            loss: LossConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+        }
+    }
+}
+
+impl PretrainConfig {
+    /// Checks ranges that types cannot hold.
+    ///
+    /// # Errors
+    /// [`ConfigError::BadValue`] naming the first key that is out of range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let bad = |key: &str, message: String| ConfigError::BadValue {
+            key: key.to_owned(),
+            message,
+        };
+        let positive = |key: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                Ok(())
+            } else {
+                Err(bad(key, format!("is {value}, expected a number above 0")))
+            }
+        };
+        let at_least = |key: &str, value: u64, least: u64| {
+            if value >= least {
+                Ok(())
+            } else {
+                Err(bad(key, format!("is {value}, expected {least} or more")))
+            }
+        };
+        positive("loss.temperature", f64::from(self.loss.temperature))?;
+        positive("loss.sigma", f64::from(self.loss.sigma))?;
+        positive("optimizer.learning_rate", self.optimizer.learning_rate)?;
+        positive("optimizer.epsilon", f64::from(self.optimizer.epsilon))?;
+        at_least("max_steps", self.max_steps, 1)?;
+        at_least("log_every_steps", self.log_every_steps, 1)?;
+        at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)?;
+        at_least("keep_checkpoints", self.keep_checkpoints.into(), 1)?;
+        at_least("loader.batch_size", self.loader.batch_size.into(), 2)?;
+        at_least("encoder.width", self.encoder.width.into(), 1)?;
+        at_least("projection.hidden", self.projection.hidden.into(), 1)?;
+        at_least("projection.output", self.projection.output.into(), 1)?;
+        if !(8..=240).contains(&self.view.side) {
+            return Err(bad(
+                "view.side",
+                format!("is {}, expected 8..=240", self.view.side),
+            ));
+        }
+        if self.view.bands.bands().is_empty() {
+            return Err(bad(
+                "view.bands",
+                "is empty, expected one band or more".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(text: &str, overrides: &[&str]) -> Result<PretrainConfig, ConfigError> {
+        let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
+        resolve(Some(("test.toml", text)), &overrides)
+    }
+
+    #[test]
+    fn overrides_win_over_the_file_and_the_file_over_defaults() {
+        let config = resolved(
+            "seed = 3\n[loss]\nkind = \"dcl\"",
+            &["loss.temperature=0.5", "seed=4"],
+        );
+        let config = config.unwrap();
+        assert_eq!((config.seed, config.loss.kind), (4, LossKind::Dcl));
+        assert_eq!((config.loss.temperature, config.loss.sigma), (0.5, 0.5));
+        config.validate().unwrap();
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_the_nearest_key() {
+        let error = resolved("[loss]\ntemprature = 0.1", &[]).unwrap_err();
+        let ConfigError::UnknownKey { key, nearest, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(
+            (key.as_str(), nearest.as_str()),
+            ("loss.temprature", "temperature")
+        );
+        let error = resolved("", &["max_step=3"]).unwrap_err();
+        let ConfigError::UnknownKey { key, nearest, .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!((key.as_str(), nearest.as_str()), ("max_step", "max_steps"));
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_key() {
+        let error = resolved("[loss]\ntemperature = \"hot\"", &[]).unwrap_err();
+        assert!(
+            error.to_string().starts_with("`loss.temperature`"),
+            "{error}"
+        );
+        let error = resolved("max_steps = 0", &[])
+            .unwrap()
+            .validate()
+            .unwrap_err();
+        assert!(error.to_string().starts_with("`max_steps`"), "{error}");
+    }
+
+    #[test]
+    fn bands_are_named_or_listed() {
+        let config = resolved("[view]\nbands = \"rgb\"", &[]).unwrap();
+        assert_eq!(config.view.bands.bands(), [Band::B04, Band::B03, Band::B02]);
+        let config = resolved("", &["view.bands=[\"B8A\",\"B01\"]"]).unwrap();
+        assert_eq!(config.view.bands.bands(), [Band::B8A, Band::B01]);
+    }
+
+    #[test]
+    fn a_resolved_configuration_reads_back_the_same() {
+        let config = resolved("[view]\npreset = \"simclr\"", &[]).unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(resolved(&text, &[]).unwrap(), config);
+    }
+}

@@ -1,0 +1,2 @@
+//! The `chipmill` command.
+fn main() {}

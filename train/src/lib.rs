@@ -1,0 +1,1 @@
+//! From two-view batches to encoders and probe scores, with Burn.
