@@ -1,0 +1,82 @@
+//! Encoders, the projection head, and their weights by name.
+//!
+//! Parameter names are torchvision's below `encoder.` (`encoder.layer1.0.conv1.weight`), those of the
+//! head below `projection.`.
+
+mod builder;
+mod encoder;
+mod named;
+mod projection;
+mod resnet;
+mod small;
+pub mod weights;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use chipmill_schemas::config::{EncoderConfig, ProjectionConfig};
+
+use builder::Builder;
+pub use encoder::Encoder;
+pub(crate) use named::{NamePath, is_kernel};
+pub use projection::Projection;
+pub use resnet::Resnet;
+pub use small::Small;
+
+/// An encoder and its projection head.
+///
+/// Batch-norm statistics are those of one call: the two views are passed in two calls, as in the
+/// notes. In training a model lives on an autodiff device; `valid()` gives its inference form, with
+/// current running statistics. A clone shares its running statistics with the original: use `valid()`
+/// for a snapshot.
+#[derive(Module, Debug)]
+pub struct ContrastiveModel {
+    /// Views to features.
+    pub encoder: Encoder,
+    /// Features to projections.
+    pub projection: Projection,
+}
+
+/// What a model says of one view of a batch.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// `h`, `[sample, feature]`.
+    pub features: Tensor<2>,
+    /// `z`, `[sample, dimension]`, not normalised.
+    pub projections: Tensor<2>,
+}
+
+impl ContrastiveModel {
+    /// A model with initial weights from a seed; `bands` is the number of bands of a view.
+    ///
+    /// The same seed gives the same weights on every device. For training, pass an autodiff device.
+    #[must_use]
+    pub fn new(
+        encoder: &EncoderConfig,
+        projection: &ProjectionConfig,
+        bands: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
+        let build = Builder::new(seed, device);
+        let encoder = Encoder::new(&build.below("encoder"), encoder, bands);
+        let projection =
+            Projection::new(&build.below("projection"), projection, encoder.features());
+        Self {
+            encoder,
+            projection,
+        }
+    }
+
+    /// Features and projections of one view.
+    ///
+    /// # Shapes
+    /// `view`: `[sample, band, y, x]`, f32.
+    pub fn forward(&self, view: Tensor<4>) -> Embedding {
+        let features = self.encoder.forward(view);
+        let projections = self.projection.forward(features.clone());
+        Embedding {
+            features,
+            projections,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Agreement with the reference numbers in `../shared/golden`, each test visibly skipped without them.
+//!
+//! `CHIPMILL_SHARED` names another place of the folder, `CHIPMILL_TEST_DEVICE` another device than the
+//! CPU.
+
+mod loss;
+mod optim;
+mod shared;
