@@ -1,0 +1,292 @@
+//! Compression of chunks, through zarrs' codecs. Every chunk ends in a crc32c of its own.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::num::NonZeroU64;
+
+use chipmill_schemas::band::Resolution;
+use chipmill_schemas::manifest::Codec;
+use serde_json::{Value, json};
+use zarrs::array::codec::api::{ArrayToBytesCodecTraits, CodecOptions};
+use zarrs::array::codec::{CodecChain, blosc_decompress_bytes, blosc_validate};
+use zarrs::array::{ArrayBytes, DataType, FillValue, data_type};
+use zarrs::metadata::v3::MetadataV3;
+use zstd::bulk::Decompressor;
+
+/// Bytes of the crc32c at the end of a chunk.
+pub(crate) const CRC_BYTES: usize = 4;
+
+/// Level of Zstandard, for pixels (where chosen) and for all small arrays.
+const ZSTD_LEVEL: i32 = 3;
+
+/// A chunk could not be encoded or decoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// Shorter than a checksum.
+    #[error("the chunk has {found} bytes, too few for its checksum")]
+    TooShort {
+        /// Its length.
+        found: usize,
+    },
+    /// The checksum does not hold: the bytes are not those that were written.
+    #[error("the chunk is corrupt: its crc32c is {found:08x}, expected {expected:08x}")]
+    Checksum {
+        /// Of the bytes read.
+        found: u32,
+        /// Stored behind them.
+        expected: u32,
+    },
+    /// Not as many bytes as pixels ask for.
+    #[error("the chunk decodes to {found} bytes, expected {expected}")]
+    Length {
+        /// Bytes decoded.
+        found: usize,
+        /// Bytes expected.
+        expected: usize,
+    },
+    /// The compression library refused.
+    #[error("{codec}: {reason}")]
+    Codec {
+        /// The codec.
+        codec: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+/// The `codecs` of a pixel chunk, as they stand in `zarr.json`.
+pub(crate) fn pixel_codecs(codec: Codec) -> Value {
+    let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
+    let compressor = match codec {
+        Codec::Lz4 => Some(json!({"name": "blosc", "configuration": {
+            "cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "typesize": 2, "blocksize": 0,
+        }})),
+        Codec::Zstd => Some(zstd_codec()),
+        Codec::None => None,
+    };
+    let chain = [Some(bytes), compressor, Some(crc32c_codec())];
+    chain.into_iter().flatten().collect()
+}
+
+/// The `codecs` of the small arrays, by the codec that makes bytes of their elements.
+pub(crate) fn small_codecs(to_bytes: Value) -> Value {
+    Value::Array(vec![to_bytes, zstd_codec(), crc32c_codec()])
+}
+
+pub(crate) fn crc32c_codec() -> Value {
+    json!({"name": "crc32c"})
+}
+
+fn zstd_codec() -> Value {
+    json!({"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": false}})
+}
+
+/// Encodes chunks of one kind through zarrs.
+#[derive(Debug)]
+pub(crate) struct ChunkEncoder {
+    chain: CodecChain,
+    data_type: DataType,
+    fill: FillValue,
+    options: CodecOptions,
+}
+
+impl ChunkEncoder {
+    /// From the very `codecs` that the array's metadata show, so that the two agree.
+    pub(crate) fn new(
+        codecs: &Value,
+        data_type: DataType,
+        fill: FillValue,
+    ) -> Result<Self, ChunkError> {
+        let refused = |reason: String| ChunkError::Codec {
+            codec: "zarrs",
+            reason,
+        };
+        let codecs: Vec<MetadataV3> =
+            serde_json::from_value(codecs.clone()).map_err(|e| refused(e.to_string()))?;
+        let chain = CodecChain::from_metadata(&codecs).map_err(|e| refused(e.to_string()))?;
+        Ok(Self {
+            chain,
+            data_type,
+            fill,
+            options: CodecOptions::default(),
+        })
+    }
+
+    pub(crate) fn pixels(codec: Codec) -> Result<Self, ChunkError> {
+        Self::new(
+            &pixel_codecs(codec),
+            data_type::uint16(),
+            FillValue::from(0u16),
+        )
+    }
+
+    pub(crate) fn encode(
+        &self,
+        values: ArrayBytes<'_>,
+        shape: &[NonZeroU64],
+    ) -> Result<Vec<u8>, ChunkError> {
+        self.chain
+            .encode(values, shape, &self.data_type, &self.fill, &self.options)
+            .map(Cow::into_owned)
+            .map_err(|e| ChunkError::Codec {
+                codec: "zarrs",
+                reason: e.to_string(),
+            })
+    }
+
+    /// Encodes the pixels of one group of one patch.
+    pub(crate) fn encode_pixels(
+        &self,
+        resolution: Resolution,
+        values: &[u16],
+    ) -> Result<Vec<u8>, ChunkError> {
+        let side = resolution.side() as u64;
+        let shape = [1, resolution.bands().len() as u64, side, side];
+        let shape = shape.map(|n| NonZeroU64::new(n).unwrap_or(NonZeroU64::MIN));
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        self.encode(ArrayBytes::new_flen(bytes), &shape)
+    }
+}
+
+/// The bytes before a chunk's checksum, if it holds.
+pub(crate) fn checked(chunk: &[u8]) -> Result<&[u8], ChunkError> {
+    let Some((payload, stored)) = chunk.split_last_chunk::<CRC_BYTES>() else {
+        return Err(ChunkError::TooShort { found: chunk.len() });
+    };
+    let (found, expected) = (crc32c::crc32c(payload), u32::from_le_bytes(*stored));
+    if found == expected {
+        Ok(payload)
+    } else {
+        Err(ChunkError::Checksum { found, expected })
+    }
+}
+
+/// Checks a chunk's crc32c and decodes it into `into`, which must have the group's length.
+///
+/// zarrs' chain would copy once for every codec; here the checksum is compared in place, zstd and raw
+/// chunks are decoded straight into the target, and only blosc goes through one buffer of zarrs'.
+pub(crate) fn decode_pixels(
+    codec: Codec,
+    chunk: &[u8],
+    into: &mut [u16],
+) -> Result<(), ChunkError> {
+    let payload = checked(chunk)?;
+    let target: &mut [u8] = bytemuck::cast_slice_mut(into);
+    match codec {
+        Codec::Lz4 => decode_blosc(payload, target)?,
+        Codec::Zstd => decode_zstd(payload, target)?,
+        Codec::None => copy_exactly(payload, target)?,
+    }
+    into.iter_mut().for_each(|v| *v = u16::from_le(*v));
+    Ok(())
+}
+
+fn decode_blosc(payload: &[u8], target: &mut [u8]) -> Result<(), ChunkError> {
+    let refused = |reason: &str| ChunkError::Codec {
+        codec: "blosc",
+        reason: reason.to_owned(),
+    };
+    let found = blosc_validate(payload).ok_or_else(|| refused("the header is not valid"))?;
+    if found != target.len() {
+        let expected = target.len();
+        return Err(ChunkError::Length { found, expected });
+    }
+    let decoded = blosc_decompress_bytes(payload, found, 1).map_err(|e| refused(&e.to_string()))?;
+    copy_exactly(&decoded, target)
+}
+
+fn decode_zstd(payload: &[u8], target: &mut [u8]) -> Result<(), ChunkError> {
+    thread_local! {
+        static CONTEXT: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    let refused = |e: std::io::Error| ChunkError::Codec {
+        codec: "zstd",
+        reason: e.to_string(),
+    };
+    CONTEXT.with_borrow_mut(|context| {
+        let context = match context {
+            Some(context) => context,
+            none => none.insert(Decompressor::new().map_err(refused)?),
+        };
+        let found = context
+            .decompress_to_buffer(payload, target)
+            .map_err(refused)?;
+        let expected = target.len();
+        (found == expected)
+            .then_some(())
+            .ok_or(ChunkError::Length { found, expected })
+    })
+}
+
+fn copy_exactly(source: &[u8], target: &mut [u8]) -> Result<(), ChunkError> {
+    if source.len() != target.len() {
+        return Err(ChunkError::Length {
+            found: source.len(),
+            expected: target.len(),
+        });
+    }
+    target.copy_from_slice(source);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CODECS: [Codec; 3] = [Codec::Lz4, Codec::Zstd, Codec::None];
+
+    fn texture(resolution: Resolution, seed: u32) -> Vec<u16> {
+        let value = |i: u32| (i.wrapping_mul(2_654_435_761) >> 20) ^ seed;
+        let length = u32::try_from(resolution.chunk_len()).unwrap();
+        (0..length)
+            .map(|i| value(i).to_le_bytes())
+            .map(|b| u16::from_le_bytes([b[0], b[1]]))
+            .collect()
+    }
+
+    #[test]
+    fn every_codec_gives_back_every_group() {
+        for codec in CODECS {
+            let encoder = ChunkEncoder::pixels(codec).unwrap();
+            for resolution in Resolution::ALL {
+                let values = texture(resolution, 7);
+                let chunk = encoder.encode_pixels(resolution, &values).unwrap();
+                let mut back = vec![0; resolution.chunk_len()];
+                decode_pixels(codec, &chunk, &mut back).unwrap();
+                assert_eq!(back, values);
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_of_another_length_is_refused_by_all_codecs() {
+        for codec in CODECS {
+            let encoder = ChunkEncoder::pixels(codec).unwrap();
+            let values = texture(Resolution::M60, 7);
+            let chunk = encoder.encode_pixels(Resolution::M60, &values).unwrap();
+            for length in [values.len() - 1, values.len() + 1] {
+                assert!(decode_pixels(codec, &chunk, &mut vec![0; length]).is_err());
+            }
+            assert!(
+                encoder
+                    .encode_pixels(Resolution::M60, &values[1..])
+                    .is_err()
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_decoding_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), seal in any::<bool>()) {
+            if seal {
+                let crc = crc32c::crc32c(&bytes);
+                bytes.extend_from_slice(&crc.to_le_bytes());
+            }
+            for codec in CODECS {
+                let mut into = vec![0; Resolution::M60.chunk_len()];
+                prop_assert!(decode_pixels(codec, &bytes, &mut into).is_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Parquet tables as bytes, and typed access to their columns by name.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::ArrowPrimitiveType;
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, RecordBatch, StringArray,
+};
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+
+/// A Parquet table of the store cannot be written or understood.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// Parquet or Arrow refused.
+    #[error("{table}: {reason}")]
+    Format {
+        /// The table.
+        table: &'static str,
+        /// What the library said.
+        reason: String,
+    },
+    /// A column is missing or has another type.
+    #[error("{table}: there is no column `{column}` of the expected type")]
+    Column {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// One value is not what it should be.
+    #[error("{table}, column `{column}`, row {row}: {reason}")]
+    Value {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// Row, from 0.
+        row: usize,
+        /// What was found, and what was expected.
+        reason: String,
+    },
+}
+
+/// One table of one batch, as the bytes of its object. The same columns give the same bytes.
+pub(crate) fn write_batch(
+    table: &'static str,
+    schema: SchemaRef,
+    columns: Vec<ArrayRef>,
+) -> Result<Vec<u8>, TableError> {
+    let batch = RecordBatch::try_new(schema, columns).map_err(|e| format_error(table, &e))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by("chipmill".to_owned())
+        .build();
+    let write = || {
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))?;
+        writer.write(&batch)?;
+        writer.into_inner()
+    };
+    write().map_err(|e| format_error(table, &e))
+}
+
+/// All batches of a table.
+pub(crate) fn read_batches(
+    table: &'static str,
+    bytes: Vec<u8>,
+) -> Result<Vec<RecordBatch>, TableError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
+    let reader = builder.and_then(|b| b.with_batch_size(8192).build());
+    reader
+        .map_err(|e| format_error(table, &e))?
+        .collect::<Result<_, _>>()
+        .map_err(|e| format_error(table, &e))
+}
+
+fn format_error(table: &'static str, reason: &dyn std::error::Error) -> TableError {
+    TableError::Format {
+        table,
+        reason: reason.to_string(),
+    }
+}
+
+/// The columns of one batch.
+#[derive(Debug)]
+pub(crate) struct Columns<'a> {
+    table: &'static str,
+    batch: &'a RecordBatch,
+    rows_before: usize,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn new(table: &'static str, batch: &'a RecordBatch, rows_before: usize) -> Self {
+        Self {
+            table,
+            batch,
+            rows_before,
+        }
+    }
+
+    pub(crate) fn texts<const N: usize>(
+        &self,
+        names: [&'static str; N],
+    ) -> Result<[&'a StringArray; N], TableError> {
+        self.all(names, |array| array.as_string_opt())
+    }
+
+    pub(crate) fn flags<const N: usize>(
+        &self,
+        names: [&'static str; N],
+    ) -> Result<[&'a BooleanArray; N], TableError> {
+        self.all(names, |array| array.as_boolean_opt())
+    }
+
+    pub(crate) fn numbers<T: ArrowPrimitiveType>(
+        &self,
+        name: &'static str,
+    ) -> Result<&'a PrimitiveArray<T>, TableError> {
+        self.one(name, |array| array.as_primitive_opt::<T>())
+    }
+
+    pub(crate) fn lists(&self, name: &'static str) -> Result<&'a ListArray, TableError> {
+        self.one(name, |array| array.as_list_opt::<i32>())
+    }
+
+    /// The text of a column that must have one in every row.
+    pub(crate) fn required(
+        &self,
+        column: &'a StringArray,
+        name: &'static str,
+        row: usize,
+    ) -> Result<&'a str, TableError> {
+        if column.is_valid(row) {
+            Ok(column.value(row))
+        } else {
+            Err(self.error(name, row, &"there is no value"))
+        }
+    }
+
+    /// An error at a row of this batch.
+    pub(crate) fn error(
+        &self,
+        column: &'static str,
+        row: usize,
+        reason: &dyn std::fmt::Display,
+    ) -> TableError {
+        TableError::Value {
+            table: self.table,
+            column,
+            row: self.rows_before + row,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn one<A: ?Sized>(
+        &self,
+        column: &'static str,
+        typed: impl Fn(&'a ArrayRef) -> Option<&'a A>,
+    ) -> Result<&'a A, TableError> {
+        let table = self.table;
+        let array = self.batch.column_by_name(column).and_then(typed);
+        array.ok_or(TableError::Column { table, column })
+    }
+
+    fn all<const N: usize, A>(
+        &self,
+        names: [&'static str; N],
+        typed: impl Fn(&'a ArrayRef) -> Option<&'a A>,
+    ) -> Result<[&'a A; N], TableError> {
+        let found: Vec<&'a A> = names
+            .iter()
+            .map(|&name| self.one(name, &typed))
+            .collect::<Result<_, _>>()?;
+        found.try_into().map_err(|_| TableError::Format {
+            table: self.table,
+            reason: "columns were lost".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! From a patch index to a decoded chunk: offset tables, positioned reads, no lock on the way.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chipmill_schemas::band::Resolution;
+
+use crate::codec;
+use crate::error::FetchError;
+use crate::layout::{self, StoreShape};
+use crate::shard::{self, IndexError, Span};
+
+/// Shards kept open. BigEarthNet has 3 x 577 shards of 1,024 patches, and processes are commonly
+/// allowed 1,024 open files; a shard beyond these is opened for every read (a few microseconds).
+const OPEN_FILES: usize = 512;
+
+/// The shards of a store. Offset tables are loaded when a shard is first read and then kept: 48 bytes
+/// a patch.
+#[derive(Debug)]
+pub(crate) struct Shards {
+    root: PathBuf,
+    shape: StoreShape,
+    groups: [Vec<Shard>; 3],
+    open: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    file: OnceLock<File>,
+    spans: OnceLock<Box<[Span]>>,
+}
+
+impl Shards {
+    pub(crate) fn new(root: &Path, shape: StoreShape) -> Self {
+        let group = |_| (0..shape.shards()).map(|_| Shard::default()).collect();
+        Self {
+            root: root.to_owned(),
+            shape,
+            groups: Resolution::ALL.map(group),
+            open: AtomicUsize::new(0),
+        }
+    }
+
+    /// Decodes one chunk into `into` (C order, the group's length), its crc32c checked.
+    pub(crate) fn read(
+        &self,
+        resolution: Resolution,
+        index: u32,
+        into: &mut [u16],
+    ) -> Result<(), FetchError> {
+        let (shard, place) = self.shape.locate(index);
+        self.with_file(resolution, shard, |file| {
+            let spans = self.spans_of(resolution, shard, file)?;
+            with_buffer(spans[place as usize], |span, buffer| {
+                file.read_exact_at(buffer, span.offset)?;
+                Ok(codec::decode_pixels(self.shape.codec, buffer, into)?)
+            })
+        })
+    }
+
+    /// The object that holds a patch's chunk.
+    pub(crate) fn object_of(&self, resolution: Resolution, index: u32) -> String {
+        let (shard, _) = self.shape.locate(index);
+        layout::shard_object(resolution, u64::from(shard))
+    }
+
+    /// Loads the offset table of a shard.
+    pub(crate) fn load(&self, resolution: Resolution, shard: u32) -> Result<(), FetchError> {
+        self.with_file(resolution, shard, |file| {
+            self.spans_of(resolution, shard, file).map(|_| ())
+        })
+    }
+
+    fn with_file<T>(
+        &self,
+        resolution: Resolution,
+        shard: u32,
+        action: impl FnOnce(&File) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
+        let slot = &self.groups[resolution.index()][shard as usize].file;
+        if let Some(file) = slot.get() {
+            return action(file);
+        }
+        let object = layout::shard_object(resolution, u64::from(shard));
+        let file = File::open(layout::object_path(&self.root, &object))?;
+        let result = action(&file);
+        if self.open.load(Ordering::Relaxed) < OPEN_FILES && slot.set(file).is_ok() {
+            self.open.fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn spans_of(
+        &self,
+        resolution: Resolution,
+        shard: u32,
+        file: &File,
+    ) -> Result<&[Span], FetchError> {
+        let slot = &self.groups[resolution.index()][shard as usize].spans;
+        if let Some(spans) = slot.get() {
+            return Ok(spans);
+        }
+        let spans = self.read_index(resolution, shard, file)?;
+        Ok(slot.get_or_init(|| spans))
+    }
+
+    fn read_index(
+        &self,
+        resolution: Resolution,
+        shard: u32,
+        file: &File,
+    ) -> Result<Box<[Span]>, FetchError> {
+        let object = file.metadata()?.len();
+        let length = shard::index_bytes(self.shape.shard_patches as usize);
+        let Some(start) = object.checked_sub(length as u64) else {
+            let expected = length as u64;
+            return Err(IndexError::TooShort {
+                found: object,
+                expected,
+            }
+            .into());
+        };
+        let mut index = vec![0; length];
+        file.read_exact_at(&mut index, start)?;
+        let chunks = self.shape.patches_in_shard(u64::from(shard));
+        let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
+        Ok(shard::parse_index(&index, resolution, chunks, object)?)
+    }
+}
+
+/// Lends this thread's buffer for compressed bytes, so that reads do not allocate.
+fn with_buffer<T>(span: Span, action: impl FnOnce(Span, &mut [u8]) -> T) -> T {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        if buffer.len() < span.bytes {
+            buffer.resize(span.bytes, 0);
+        }
+        action(span, &mut buffer[..span.bytes])
+    })
+}

@@ -1,0 +1,119 @@
+//! One patch at native resolution.
+
+use chipmill_schemas::band::{Band, PATCH_BYTES, Resolution};
+use ndarray::{ArrayView2, ArrayView3};
+
+const LEN: usize = PATCH_BYTES / size_of::<u16>();
+
+/// The pixels of one patch: 80,000 values in three groups, always whole.
+///
+/// # Shapes
+/// Three groups `[band, y, x]` of `u16`, digital numbers as read (reflectance x 10,000, 0..=65,535):
+/// `10m` `[4, 120, 120]` (B02 B03 B04 B08), `20m` `[6, 60, 60]` (B05 B06 B07 B8A B11 B12) and `60m`
+/// `[2, 20, 20]` (B01 B09).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchPixels {
+    values: Box<[u16]>,
+}
+
+impl PatchPixels {
+    /// All values 0: a buffer to read into.
+    #[must_use]
+    pub fn zeroed() -> Self {
+        Self {
+            values: vec![0; LEN].into_boxed_slice(),
+        }
+    }
+
+    /// One resolution group, `[band, y, x]`.
+    #[must_use]
+    pub fn group(&self, resolution: Resolution) -> ArrayView3<'_, u16> {
+        let side = resolution.side();
+        let shape = (resolution.bands().len(), side, side);
+        view(ArrayView3::from_shape(shape, self.group_slice(resolution)))
+    }
+
+    /// The values of one group in C order.
+    #[must_use]
+    pub fn group_slice(&self, resolution: Resolution) -> &[u16] {
+        &self.values[group_range(resolution)]
+    }
+
+    /// The values of one group in C order, to be filled.
+    pub fn group_slice_mut(&mut self, resolution: Resolution) -> &mut [u16] {
+        &mut self.values[group_range(resolution)]
+    }
+
+    /// One band, `[y, x]`, at its native resolution.
+    #[must_use]
+    pub fn band(&self, band: Band) -> ArrayView2<'_, u16> {
+        let side = band.resolution().side();
+        view(ArrayView2::from_shape((side, side), self.band_slice(band)))
+    }
+
+    /// The values of one band in C order.
+    #[must_use]
+    pub fn band_slice(&self, band: Band) -> &[u16] {
+        &self.values[band_range(band)]
+    }
+
+    /// The values of one band in C order, to be filled.
+    pub fn band_slice_mut(&mut self, band: Band) -> &mut [u16] {
+        &mut self.values[band_range(band)]
+    }
+}
+
+impl Default for PatchPixels {
+    fn default() -> Self {
+        Self::zeroed()
+    }
+}
+
+fn group_range(resolution: Resolution) -> std::ops::Range<usize> {
+    let before = &Resolution::ALL[..resolution.index()];
+    let start = before.iter().map(|r| r.chunk_len()).sum();
+    start..start + resolution.chunk_len()
+}
+
+fn band_range(band: Band) -> std::ops::Range<usize> {
+    let pixels = band.resolution().side().pow(2);
+    let start = group_range(band.resolution()).start + band.index_in_group() * pixels;
+    start..start + pixels
+}
+
+fn view<V>(made: Result<V, ndarray::ShapeError>) -> V {
+    match made {
+        Ok(view) => view,
+        Err(_) => unreachable!("the slice has as many values as its shape asks for"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_tile_the_patch_without_gap_or_overlap() {
+        let mut pixels = PatchPixels::zeroed();
+        for (band, code) in Band::ALL.into_iter().zip(1u16..) {
+            assert!(pixels.band_slice(band).iter().all(|&v| v == 0));
+            pixels.band_slice_mut(band).fill(code);
+        }
+        assert!(pixels.values.iter().all(|&v| v > 0));
+        assert_eq!(pixels.values.len() * 2, PATCH_BYTES);
+    }
+
+    #[test]
+    fn a_band_is_the_same_alone_and_in_its_group() {
+        let mut pixels = PatchPixels::zeroed();
+        for (value, code) in pixels.values.iter_mut().zip((0u16..=u16::MAX).cycle()) {
+            *value = code;
+        }
+        for band in Band::ALL {
+            let group = pixels.group(band.resolution());
+            let in_group = group.index_axis(ndarray::Axis(0), band.index_in_group());
+            assert_eq!(in_group, pixels.band(band));
+            assert_eq!(pixels.band(band).as_slice(), Some(pixels.band_slice(band)));
+        }
+    }
+}

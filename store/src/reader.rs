@@ -1,0 +1,138 @@
+//! An open store: its manifest, its table, and the pixels of any patch.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chipmill_schemas::band::Resolution;
+use chipmill_schemas::manifest::Manifest;
+use chipmill_schemas::patch::{PatchRow, Split};
+use chipmill_schemas::statistics::SetStatistics;
+
+use crate::error::{OpenError, ReadError};
+use crate::fetch::Shards;
+use crate::layout;
+use crate::pixels::PatchPixels;
+use crate::root::Root;
+use crate::table;
+
+/// A store that is open for reading. Clones share everything; any number of threads may read.
+#[derive(Debug, Clone)]
+pub struct StoreReader {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    root: Root,
+    table: Vec<PatchRow>,
+    shards: Shards,
+}
+
+impl StoreReader {
+    /// Opens a store and loads its table; shards are touched when they are read.
+    ///
+    /// # Errors
+    /// [`OpenError::NotAStore`], [`OpenError::Incomplete`] for an ingest that has not finished,
+    /// [`OpenError::Version`] for another major format, [`OpenError::Damaged`] when the root's metadata
+    /// or the table are not the bytes that were written.
+    pub fn open(root: &Path) -> Result<Self, OpenError> {
+        let path = root;
+        let root = Root::read(path)?;
+        if !root.intact {
+            let reason = "its content does not match the digest in it";
+            return Err(OpenError::damaged(path, layout::NODE, reason));
+        }
+        let table = table::decode(root.read_object(path, layout::PATCHES)?)
+            .map_err(|e| OpenError::damaged(path, layout::PATCHES, e))?;
+        if table.len() as u64 != root.manifest.patches {
+            let (found, expected) = (table.len(), root.manifest.patches);
+            let reason = format!("it has {found} rows, expected {expected}");
+            return Err(OpenError::damaged(path, layout::PATCHES, reason));
+        }
+        let shards = Shards::new(path, root.shape());
+        let path = path.to_owned();
+        let inner = Arc::new(Inner {
+            path,
+            root,
+            table,
+            shards,
+        });
+        Ok(Self { inner })
+    }
+
+    /// What the store says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.inner.root.manifest
+    }
+
+    /// One row a patch, in store order.
+    #[must_use]
+    pub fn table(&self) -> &[PatchRow] {
+        &self.inner.table
+    }
+
+    /// Patches in the store.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.table.len()
+    }
+
+    /// Whether there are no patches (no store that chipmill writes is empty).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.table.is_empty()
+    }
+
+    /// The store's folder, as given to [`open`](Self::open).
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// BLAKE3 of the root `zarr.json` (hex). As that names the digest of `units.parquet`, which names
+    /// the digests of all shards, it stands for every byte of the store.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.inner.root.digest
+    }
+
+    /// Band statistics of one split, or of all patches.
+    #[must_use]
+    pub fn statistics(&self, split: Option<Split>) -> Option<&SetStatistics> {
+        let sets = &self.manifest().statistics;
+        sets.iter().find(|s| s.split == split)
+    }
+
+    /// Reads some resolution groups of one patch; those not asked for stay as they are.
+    ///
+    /// # Shapes
+    /// Fills `[band, y, x]` groups of `u16`, digital numbers as ingested (reflectance x 10,000).
+    ///
+    /// # Errors
+    /// [`ReadError::Patch`], naming the patch and the object, when a chunk is absent or its checksum
+    /// does not hold; the groups are then not to be used. [`ReadError::OutOfRange`].
+    pub fn read(
+        &self,
+        index: u32,
+        groups: &[Resolution],
+        into: &mut PatchPixels,
+    ) -> Result<(), ReadError> {
+        let inner = &*self.inner;
+        let Some(row) = inner.table.get(index as usize) else {
+            let patches = self.len();
+            return Err(ReadError::OutOfRange { index, patches });
+        };
+        for &resolution in groups {
+            let values = into.group_slice_mut(resolution);
+            let read = inner.shards.read(resolution, index, values);
+            read.map_err(|source| ReadError::Patch {
+                patch: row.id.to_string(),
+                object: inner.shards.object_of(resolution, index),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! One shard: many chunks in one object, as Zarr v3's `sharding_indexed` codec lays them out.
+//!
+//! Chunks in C order without gaps, then the index: one pair (offset, length) of little-endian `u64` a
+//! chunk, both 2^64 - 1 for a chunk that is not there, then the crc32c of the index.
+
+use chipmill_schemas::band::Resolution;
+
+use crate::codec::{self, ChunkError};
+
+const ENTRY: usize = 2 * size_of::<u64>();
+const MISSING: u64 = u64::MAX;
+
+/// Assembles a shard of `slots` chunks; slots beyond the last chunk are marked as missing.
+pub(crate) fn assemble<'a>(chunks: impl Iterator<Item = &'a [u8]> + Clone, slots: u32) -> Vec<u8> {
+    let slots = slots as usize;
+    let data: usize = chunks.clone().map(<[u8]>::len).sum();
+    let mut bytes = Vec::with_capacity(data + index_bytes(slots));
+    let mut entries = vec![[MISSING; 2]; slots];
+    for (entry, chunk) in entries.iter_mut().zip(chunks) {
+        *entry = [bytes.len() as u64, chunk.len() as u64];
+        bytes.extend_from_slice(chunk);
+    }
+    let index_start = bytes.len();
+    for number in entries.as_flattened() {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    let crc = crc32c::crc32c(&bytes[index_start..]);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Length of the index of a shard, its crc32c included.
+pub(crate) const fn index_bytes(slots: usize) -> usize {
+    slots * ENTRY + codec::CRC_BYTES
+}
+
+/// Where one chunk lies in its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) offset: u64,
+    pub(crate) bytes: usize,
+}
+
+/// A shard's index does not describe the shard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// The object is shorter than its index.
+    #[error("the shard has {found} bytes, fewer than its index of {expected} bytes")]
+    TooShort {
+        /// Length of the object.
+        found: u64,
+        /// Length of the index.
+        expected: u64,
+    },
+    /// The index's checksum does not hold.
+    #[error("the shard index is corrupt ({0})")]
+    Checksum(ChunkError),
+    /// A chunk that should be there is not, or the other way round.
+    #[error("the shard index lists {found} chunks, expected the first {expected}")]
+    Occupancy {
+        /// Chunks listed.
+        found: usize,
+        /// Patches that the store says the shard holds.
+        expected: usize,
+    },
+    /// A chunk lies outside the object or cannot be that long.
+    #[error(
+        "the shard index puts chunk {place} at byte {offset}, length {bytes}: not in this shard"
+    )]
+    Span {
+        /// Place of the chunk in the shard.
+        place: usize,
+        /// Where it should begin.
+        offset: u64,
+        /// How long it should be.
+        bytes: u64,
+    },
+}
+
+/// Reads an index. `chunks` of its slots are occupied, the first ones; `object` is the length of the
+/// whole shard.
+pub(crate) fn parse_index(
+    index: &[u8],
+    resolution: Resolution,
+    chunks: usize,
+    object: u64,
+) -> Result<Box<[Span]>, IndexError> {
+    let entries = codec::checked(index).map_err(IndexError::Checksum)?;
+    let numbers = entries
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .copied()
+        .map(u64::from_le_bytes);
+    let numbers: Vec<u64> = numbers.collect();
+    let pairs = numbers.as_chunks::<2>().0;
+    let occupied = pairs.iter().filter(|p| **p != [MISSING; 2]).count();
+    if occupied != chunks || pairs.iter().take(chunks).any(|p| *p == [MISSING; 2]) {
+        return Err(IndexError::Occupancy {
+            found: occupied,
+            expected: chunks,
+        });
+    }
+    let data = object.saturating_sub(index.len() as u64);
+    let places = pairs.iter().take(chunks).enumerate();
+    places
+        .map(|(place, &[offset, bytes])| span(place, offset, bytes, resolution, data))
+        .collect()
+}
+
+fn span(
+    place: usize,
+    offset: u64,
+    bytes: u64,
+    resolution: Resolution,
+    data: u64,
+) -> Result<Span, IndexError> {
+    // No codec here makes chunks longer than this; a lying index must not make the reader allocate.
+    let longest = resolution.chunk_len() as u64 * 4 + 1024;
+    let inside = offset.checked_add(bytes).is_some_and(|end| end <= data);
+    match usize::try_from(bytes) {
+        Ok(length) if inside && bytes <= longest => Ok(Span {
+            offset,
+            bytes: length,
+        }),
+        _ => Err(IndexError::Span {
+            place,
+            offset,
+            bytes,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(shard: &[u8], slots: usize, chunks: usize) -> Result<Box<[Span]>, IndexError> {
+        let index = &shard[shard.len() - index_bytes(slots)..];
+        parse_index(index, Resolution::M60, chunks, shard.len() as u64)
+    }
+
+    proptest! {
+        #[test]
+        fn every_chunk_is_found_where_the_index_says(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..50), 1..20), spare in 0usize..5) {
+            let slots = chunks.len() + spare;
+            let shard = assemble(chunks.iter().map(Vec::as_slice), u32::try_from(slots).unwrap());
+            let spans = parse(&shard, slots, chunks.len()).unwrap();
+            for (span, chunk) in spans.iter().zip(&chunks) {
+                let start = usize::try_from(span.offset).unwrap();
+                prop_assert_eq!(&shard[start..start + span.bytes], chunk.as_slice());
+            }
+            prop_assert!(parse(&shard, slots, chunks.len() - 1).is_err());
+            prop_assert!(parse(&shard, slots, chunks.len() + 1).is_err());
+        }
+    }
+
+    #[test]
+    fn an_index_that_points_outside_is_refused() {
+        for (offset, bytes) in [(0, 1 << 40), (u64::MAX - 1, 3), (9, 2)] {
+            let mut index: Vec<u8> = [offset, bytes]
+                .iter()
+                .flat_map(|n: &u64| n.to_le_bytes())
+                .collect();
+            index.extend_from_slice(&crc32c::crc32c(&index).to_le_bytes());
+            let object = 10 + index.len() as u64;
+            let error = parse_index(&index, Resolution::M60, 1, object).unwrap_err();
+            assert!(
+                matches!(error, IndexError::Span { place: 0, .. }),
+                "{error}"
+            );
+        }
+    }
+}
