@@ -1,0 +1,194 @@
+//! Brightness, contrast, saturation and hue.
+
+use chipmill_schemas::augment::{ColorModel, Jitter, JitterOrder, Scope};
+
+use super::drop_color::mean_over_bands;
+use super::{STRETCH, clamp, hsv};
+use crate::rng::OpKey;
+
+/// One of jitter's four steps. The numbers are those of their random streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Brightness = 1,
+    Contrast = 2,
+    Saturation = 3,
+    Hue = 4,
+}
+
+/// What is drawn for one view. Nothing is stored: every number is computed from the key when asked
+/// for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drawn<'a> {
+    config: &'a Jitter,
+    key: OpKey,
+}
+
+impl<'a> Drawn<'a> {
+    pub(crate) fn new(config: &'a Jitter, key: OpKey) -> Self {
+        Self { config, key }
+    }
+
+    /// The steps in this view's order; those of half-width 0 are off.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = Step> + use<'a> {
+        let mut steps = [
+            Step::Brightness,
+            Step::Contrast,
+            Step::Saturation,
+            Step::Hue,
+        ];
+        if self.config.order == JitterOrder::Random {
+            let mut stream = self.key.stream(0);
+            for (i, bound) in [(3, 4), (2, 3), (1, 2)] {
+                steps.swap(i, stream.below(bound) as usize);
+            }
+        }
+        let drawn = *self;
+        steps.into_iter().filter(move |&s| drawn.width(s) > 0.0)
+    }
+
+    fn width(&self, step: Step) -> f32 {
+        match step {
+            Step::Brightness => self.config.brightness,
+            Step::Contrast => self.config.contrast,
+            Step::Saturation => self.config.saturation,
+            Step::Hue => self.config.hue,
+        }
+    }
+
+    /// The step's factor for one band (for hue in HSV: the part of a full turn).
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+    pub(crate) fn factor(&self, step: Step, band: usize) -> f32 {
+        let width = f64::from(self.width(step));
+        let own = match step {
+            Step::Brightness | Step::Contrast => self.config.scope == Scope::PerChannel,
+            Step::Saturation => false,
+            Step::Hue => self.config.model == ColorModel::Bands,
+        };
+        let u = self.key.uniform_at(step as u32, if own { band } else { 0 });
+        if step == Step::Hue && self.config.model == ColorModel::Hsv {
+            return (width * (2.0 * u - 1.0)) as f32;
+        }
+        let low = (1.0 - width).max(0.0);
+        (low + (1.0 + width - low) * u) as f32
+    }
+
+    /// Whether the step works on each band alone.
+    fn is_band_wise(&self, step: Step) -> bool {
+        match step {
+            Step::Brightness | Step::Contrast => true,
+            Step::Saturation => false,
+            Step::Hue => self.config.model == ColorModel::Bands,
+        }
+    }
+}
+
+pub(super) fn apply(config: &Jitter, data: &mut [f32], pixels: usize, key: OpKey) {
+    let drawn = Drawn::new(config, key);
+    let mut steps = drawn.steps().peekable();
+    while let Some(step) = steps.next() {
+        if !drawn.is_band_wise(step) {
+            across_bands(drawn, step, data, pixels);
+            continue;
+        }
+        // Steps in a row that keep to a band are done while it is in cache.
+        let mut run = [Some(step), None, None];
+        for slot in &mut run[1..] {
+            *slot = steps.next_if(|&s| drawn.is_band_wise(s));
+        }
+        for (band, plane) in data.chunks_exact_mut(pixels).enumerate() {
+            for step in run.into_iter().flatten() {
+                within_band(drawn, step, band, plane);
+            }
+        }
+    }
+}
+
+fn within_band(drawn: Drawn<'_>, step: Step, band: usize, plane: &mut [f32]) {
+    let factor = drawn.factor(step, band);
+    let offset = if step == Step::Contrast {
+        mean(plane) * (1.0 - factor)
+    } else {
+        0.0
+    };
+    match drawn.config.clip {
+        Some(range) => {
+            for value in plane {
+                *value = clamp(*value * factor + offset, range);
+            }
+        }
+        None => {
+            for value in plane {
+                *value = *value * factor + offset;
+            }
+        }
+    }
+}
+
+fn across_bands(drawn: Drawn<'_>, step: Step, data: &mut [f32], pixels: usize) {
+    let factor = drawn.factor(step, 0);
+    let clip = drawn.config.clip;
+    match (drawn.config.model, step) {
+        (ColorModel::Hsv, Step::Hue) => hsv::rotate(data, pixels, factor, clip),
+        (ColorModel::Hsv, _) => hsv::saturate(data, pixels, factor, clip),
+        (ColorModel::Bands, _) => blend_with_mean(data, pixels, factor, clip),
+    }
+}
+
+/// `x := m + factor (x - m)`, with `m` the mean over bands of each pixel.
+fn blend_with_mean(data: &mut [f32], pixels: usize, factor: f32, clip: Option<[f32; 2]>) {
+    let range = clip.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
+    let mut mean = [0.0; STRETCH];
+    for start in (0..pixels).step_by(STRETCH) {
+        let length = STRETCH.min(pixels - start);
+        let mean = &mut mean[..length];
+        mean_over_bands(data, pixels, start, mean);
+        for plane in data.chunks_exact_mut(pixels) {
+            let stretch = &mut plane[start..start + length];
+            for (value, m) in stretch.iter_mut().zip(&*mean) {
+                *value = clamp(m + factor * (*value - m), range);
+            }
+        }
+    }
+}
+
+/// The mean of a plane: sums of 16 interleaved lanes over blocks of 2,048 values in `f32`, the blocks
+/// in `f64`.
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn mean(plane: &[f32]) -> f32 {
+    let mut total = 0.0;
+    for block in plane.chunks(2_048) {
+        let mut lanes = [0.0_f32; 16];
+        let (whole, rest) = block.as_chunks::<16>();
+        for values in whole {
+            for (lane, value) in lanes.iter_mut().zip(values) {
+                *lane += value;
+            }
+        }
+        for (lane, value) in lanes.iter_mut().zip(rest) {
+            *lane += value;
+        }
+        total += lanes.iter().map(|&l| f64::from(l)).sum::<f64>();
+    }
+    (total / plane.len() as f64) as f32
+}
+
+pub(super) fn describe(config: &Jitter, bands: usize, key: OpKey) -> String {
+    let drawn = Drawn::new(config, key);
+    let text = |step: Step| {
+        let mut factors: Vec<String> = (0..bands)
+            .map(|band| format!("{:.2}", drawn.factor(step, band)))
+            .collect();
+        if factors.windows(2).all(|w| w[0] == w[1]) {
+            factors.truncate(1);
+        }
+        let name = match step {
+            Step::Brightness => "brightness",
+            Step::Contrast => "contrast",
+            Step::Saturation => "saturation",
+            Step::Hue => "hue",
+        };
+        format!("{name} {}", factors.join(" "))
+    };
+    let steps: Vec<String> = drawn.steps().map(text).collect();
+    steps.join(", ")
+}

@@ -1,0 +1,103 @@
+//! What a loader is asked to do.
+
+use std::sync::Arc;
+
+use chipmill_schemas::config::ViewConfig;
+
+use crate::error::LoaderError;
+use crate::sampler::{KeepLast, Order, Sampler};
+use crate::state::LoaderState;
+
+/// What a [`Loader`](crate::Loader) is asked to do. [`LoaderSpec::new`] fills in the usual values.
+#[derive(Debug, Clone)]
+pub struct LoaderSpec {
+    /// Rows of the store to use, as a [`Selection`](chipmill_schemas::selection::Selection) gives them.
+    pub rows: Arc<[u32]>,
+    /// How patches become views.
+    pub view: ViewConfig,
+    /// Views of each patch.
+    pub views: usize,
+    /// Patches in a batch.
+    pub batch_size: usize,
+    /// Worker threads; 0 means one a core.
+    pub workers: usize,
+    /// Bound on the memory of everything in flight, in bytes: batches being made, waiting or held by
+    /// the consumer, working memory of the workers, orders of epochs.
+    pub budget_bytes: usize,
+    /// Seed of order and augmentation.
+    pub seed: u64,
+    /// Order of patches.
+    pub order: Order,
+    /// What becomes of the last, smaller batch of an epoch.
+    pub keep_last: KeepLast,
+    /// Where to begin.
+    pub start: LoaderState,
+    /// The epoch to end before, counted from 0 whatever `start` is; `None` goes on for ever.
+    pub epochs: Option<u64>,
+    /// This process's number among `world`.
+    pub rank: u32,
+    /// Processes that share the rows.
+    pub world: u32,
+}
+
+impl LoaderSpec {
+    /// Two views of each patch, shuffled, 128 patches a batch without a smaller last one, one worker
+    /// a core, 1 GiB, seed 0, from the start and without end.
+    #[must_use]
+    pub fn new(rows: Arc<[u32]>, view: ViewConfig) -> Self {
+        Self {
+            rows,
+            view,
+            views: 2,
+            batch_size: 128,
+            workers: 0,
+            budget_bytes: 1 << 30,
+            seed: 0,
+            order: Order::Shuffled,
+            keep_last: KeepLast::Drop,
+            start: LoaderState::default(),
+            epochs: None,
+            rank: 0,
+            world: 1,
+        }
+    }
+
+    /// Checks the specification against a store of so many patches, and gives its sampler.
+    pub(crate) fn sampler(&self, patches: usize) -> Result<Sampler, LoaderError> {
+        let bad = |field, found: String, expected: String| LoaderError::Spec {
+            field,
+            found,
+            expected,
+        };
+        let least_one = || "1 or more".to_owned();
+        if self.views == 0 {
+            return Err(bad("views", "0".to_owned(), least_one()));
+        }
+        if self.batch_size == 0 {
+            return Err(bad("batch_size", "0".to_owned(), least_one()));
+        }
+        if let Some(row) = self.rows.iter().find(|&&row| row as usize >= patches) {
+            let expected = format!("rows of a store of {patches} patches");
+            return Err(bad("rows", format!("a list with {row}"), expected));
+        }
+        let rows = Arc::clone(&self.rows);
+        let sampler = Sampler::new(rows, self.seed, self.order, self.batch_size, self.keep_last);
+        let sampler = sampler.for_rank(self.rank, self.world).ok_or_else(|| {
+            let expected = format!("a number below world = {}", self.world);
+            bad("rank", self.rank.to_string(), expected)
+        })?;
+        let batches = sampler.batches_per_epoch();
+        if batches == 0 {
+            let expected = format!(
+                "{} or more for one batch (or a smaller batch_size, or KeepLast::Keep)",
+                self.batch_size * self.world as usize
+            );
+            return Err(bad("rows", format!("{} rows", self.rows.len()), expected));
+        }
+        if self.start.batch > batches {
+            let expected = format!("a batch of an epoch of {batches}: same rows and batch size");
+            return Err(bad("start", format!("batch {}", self.start), expected));
+        }
+        Ok(sampler)
+    }
+}
