@@ -1,2 +1,67 @@
-//! The `chipmill` command.
-fn main() {}
+//! The `chipmill` command: parse, resolve the configuration, call a crate, show progress, choose the
+//! exit code. One file a command; all real work is in the member crates.
+
+mod cli;
+mod completions;
+mod doctor;
+mod exit;
+#[cfg(feature = "ingest")]
+mod ingest;
+mod inspect;
+mod output;
+#[cfg(feature = "train")]
+mod pretrain;
+mod preview;
+#[cfg(feature = "train")]
+mod probe;
+#[cfg(any(feature = "ingest", feature = "train"))]
+mod progress;
+mod report;
+#[cfg(feature = "ingest")]
+mod sample;
+mod schema;
+#[cfg(any(feature = "ingest", feature = "train"))]
+mod signals;
+#[cfg(feature = "train")]
+mod tasks;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use exit::Outcome;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.start_logging();
+    match run(cli.command) {
+        Ok(outcome) => outcome.code(),
+        Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::talk(&format!("error: {error:#}"));
+            exit::code_of(&error)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Outcome> {
+    match command {
+        #[cfg(feature = "ingest")]
+        Command::Sample(args) => sample::run(&args),
+        #[cfg(feature = "ingest")]
+        Command::Ingest(args) => ingest::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Preview(args) => preview::run(&args),
+        #[cfg(feature = "train")]
+        Command::Pretrain(args) => pretrain::run(&args),
+        #[cfg(feature = "train")]
+        Command::Probe(args) => probe::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

@@ -3,7 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One line of `metrics.jsonl`.
+/// JSON has no NaN and no infinity: writers write `null`, and readers take it for NaN, so that a run
+/// that diverged can still be read.
+fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// One line of `metrics.jsonl`. A number that is not finite stands there as `null`.
 ///
 /// After a resume, steps may be logged again with a higher `attempt`: readers keep the last row of a
 /// step.
@@ -16,24 +22,34 @@ pub struct MetricsRow {
     /// Epochs begun, from 0.
     pub epoch: u64,
     /// The loss of this step's batch.
+    #[serde(deserialize_with = "null_is_nan")]
     pub loss: f64,
     /// Learning rate of this step.
+    #[serde(deserialize_with = "null_is_nan")]
     pub learning_rate: f64,
     /// Share of the 2B anchors whose positive is more similar than every negative.
+    #[serde(deserialize_with = "null_is_nan")]
     pub contrastive_accuracy: f64,
     /// Mean squared distance between the two views' unit projections.
+    #[serde(deserialize_with = "null_is_nan")]
     pub alignment: f64,
     /// Log of the mean of `exp(-2 d²)` over pairs of unit projections.
+    #[serde(deserialize_with = "null_is_nan")]
     pub uniformity: f64,
     /// Mean over dimensions of the standard deviation of unit projections; 0 means collapse.
+    #[serde(deserialize_with = "null_is_nan")]
     pub embedding_std: f64,
     /// Norm of all parameters.
+    #[serde(deserialize_with = "null_is_nan")]
     pub weight_norm: f64,
     /// Norm of all gradients.
+    #[serde(deserialize_with = "null_is_nan")]
     pub gradient_norm: f64,
     /// Image pairs a second since the last row.
+    #[serde(deserialize_with = "null_is_nan")]
     pub pairs_per_s: f64,
     /// Share of wall time spent waiting for the loader since the last row, 0..=1.
+    #[serde(deserialize_with = "null_is_nan")]
     pub data_wait: f64,
 }
 
@@ -93,4 +109,24 @@ pub struct Environment {
     pub patches: u64,
     /// Parameters of encoder and projection head.
     pub parameters: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_diverged_reads_back() {
+        let row = MetricsRow {
+            step: 7,
+            loss: f64::NAN,
+            gradient_norm: f64::INFINITY,
+            ..MetricsRow::default()
+        };
+        let text = serde_json::to_string(&row).unwrap();
+        let back: MetricsRow = serde_json::from_str(&text).unwrap();
+        assert!(back.loss.is_nan() && back.gradient_norm.is_nan());
+        assert_eq!((back.step, back.weight_norm), (7, 0.0));
+        assert!(serde_json::from_str::<MetricsRow>("{\"step\": 7}").is_err());
+    }
 }

@@ -1,0 +1,50 @@
+//! Exit codes, decided in one place.
+
+use std::process::ExitCode;
+
+/// How a command ended when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All done.
+    Done,
+    /// Done, but the data has defects.
+    Defects,
+    /// Stopped by a signal, in good order.
+    #[cfg(any(feature = "ingest", feature = "train"))]
+    Stopped,
+}
+
+impl Outcome {
+    /// 0, 1, or 130 / 143 by the signal that came.
+    pub(crate) fn code(self) -> ExitCode {
+        match self {
+            Self::Done => ExitCode::SUCCESS,
+            Self::Defects => ExitCode::from(1),
+            #[cfg(any(feature = "ingest", feature = "train"))]
+            Self::Stopped => ExitCode::from(crate::signals::exit_code()),
+        }
+    }
+}
+
+/// 75 for what may pass when tried again, else 2.
+pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+    let temporary = error
+        .chain()
+        .filter_map(|c| c.downcast_ref::<std::io::Error>())
+        .any(|e| {
+            use std::io::ErrorKind as K;
+            matches!(
+                e.kind(),
+                K::TimedOut | K::ResourceBusy | K::StaleNetworkFileHandle
+            )
+        });
+    ExitCode::from(if temporary { 75 } else { 2 })
+}
+
+/// The reader of our stdout has gone (`chipmill inspect S | head`): that is success.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|c| c.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,174 @@
+//! `chipmill pretrain`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use chipmill_schemas::config::{PretrainConfig, resolve};
+use chipmill_schemas::run::{MetricsRow, RunState, RunStatus};
+use chipmill_schemas::task::Task;
+use chipmill_store::StoreReader;
+use chipmill_train::{Pretrain, TrainProgress};
+
+use crate::exit::Outcome;
+use crate::output;
+use crate::progress::Meter;
+
+/// Pretrain an encoder: SimCLR, DCL or weighted DCL, on two augmented views of each patch. Ctrl-C
+/// once saves a checkpoint and stops; --resume goes on exactly there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    chipmill pretrain --store ben.zarr --config configs/dcl.toml --run runs/dcl\n  \
+    chipmill pretrain --store ben.zarr --config configs/dcl.toml --run runs/t05 --set loss.temperature=0.5\n  \
+    chipmill pretrain --resume runs/dcl --store ben.zarr\n\n\
+    `chipmill schema pretrain` prints every key; configs/ holds examples.")]
+pub(crate) struct Args {
+    /// The store.
+    #[arg(long)]
+    store: PathBuf,
+
+    /// A TOML file; what it leaves out has its default.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// One more setting, such as loss.temperature=0.5, over those of the file.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// The run folder to make.
+    #[arg(long, value_name = "DIR", required_unless_present = "resume")]
+    run: Option<PathBuf>,
+
+    /// Go on with this run, with its own configuration. Settings that no loss depends on, such as
+    /// --set max_steps=2000, may be changed.
+    #[arg(long, value_name = "DIR", conflicts_with = "run")]
+    resume: Option<PathBuf>,
+
+    /// cpu, cuda or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+
+    /// Print the final status as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let store = StoreReader::open(&args.store)?;
+    let asked = configuration(args)?;
+    let folder = args
+        .resume
+        .as_ref()
+        .or(args.run.as_ref())
+        .context("name the run: --run DIR")?;
+    let stop = crate::signals::stop_flag()?;
+    let progress = Shown(Meter::new("steps"));
+    let job = Pretrain {
+        store: &store,
+        run: folder,
+        device: &args.device,
+        tasks: &asked.tasks,
+        progress: &progress,
+        stop: &stop,
+    };
+    let result = match (&args.resume, &asked.config) {
+        (Some(_), asked) => job.resume(asked.as_ref()),
+        (None, Some(config)) => job.start(config),
+        (None, None) => bail!("a new run needs a configuration"),
+    };
+    progress.0.finish();
+    let status = result?;
+    if args.json {
+        output::json(&status)?;
+    } else {
+        output::result(&sentence(folder, &status))?;
+    }
+    Ok(match status.state {
+        RunState::Interrupted => Outcome::Stopped,
+        _ => Outcome::Done,
+    })
+}
+
+/// What was asked for: `None` when a resume is to keep the run's own configuration.
+#[derive(Default)]
+struct Asked {
+    config: Option<PretrainConfig>,
+    tasks: Vec<Task>,
+}
+
+fn configuration(args: &Args) -> anyhow::Result<Asked> {
+    let path = match (&args.config, &args.resume) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(_)) if args.set.is_empty() => return Ok(Asked::default()),
+        (None, Some(run)) => Some(run.join("config.toml")),
+        (None, None) => None,
+    };
+    let mut file = None;
+    if let Some(path) = &path {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read configuration {}", path.display()))?;
+        file = Some((path.display().to_string(), text));
+    }
+    let named = file
+        .as_ref()
+        .map(|(name, text)| (name.as_str(), text.as_str()));
+    let mut config: PretrainConfig = resolve(named, &args.set).with_context(|| match &path {
+        Some(path) => format!("configuration {}", path.display()),
+        None => "configuration".to_owned(),
+    })?;
+    config.validate()?;
+    let mut tasks = Vec::new();
+    if let Some(name) = &mut config.selection.exclude_task
+        && name.ends_with(".toml")
+    {
+        let task = crate::tasks::find(name)?;
+        // The run keeps the definition, so the name alone is enough from here on.
+        name.clone_from(&task.name);
+        tasks.push(task);
+    }
+    Ok(Asked {
+        config: Some(config),
+        tasks,
+    })
+}
+
+fn sentence(folder: &Path, status: &RunStatus) -> String {
+    let what = match status.state {
+        RunState::Finished => "finished",
+        RunState::Interrupted => "interrupted, checkpoint saved",
+        RunState::Running => "running",
+        RunState::Failed => "failed",
+    };
+    format!(
+        "{}: {what} at step {} of {}",
+        folder.display(),
+        status.step,
+        status.max_steps
+    )
+}
+
+struct Shown(Meter);
+
+impl TrainProgress for Shown {
+    fn started(&self, step: u64, max_steps: u64) {
+        self.0.total(Some(max_steps));
+        self.0.position(step);
+    }
+
+    fn step(&self, step: u64, _max_steps: u64) {
+        self.0.position(step);
+    }
+
+    fn metrics(&self, row: &MetricsRow) {
+        self.0.message(format!(
+            "loss {:.3} acc {:.2} {:.0} pairs/s wait {:.0} %",
+            row.loss,
+            row.contrastive_accuracy,
+            row.pairs_per_s,
+            100.0 * row.data_wait
+        ));
+    }
+
+    fn checkpoint(&self, step: u64, _path: &Path) {
+        self.0.line(&format!("checkpoint at step {step}"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Progress on stderr: a bar on a terminal, a plain line every few seconds elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output;
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// How often a plain line is written where there is no terminal.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Switches all progress off.
+pub(crate) fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// One line of talk, unless `--quiet`.
+pub(crate) fn say(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        output::talk(text);
+    }
+}
+
+/// A running count of something, with free text behind it.
+pub(crate) struct Meter {
+    bar: Option<ProgressBar>,
+    plain: Mutex<Plain>,
+    unit: &'static str,
+}
+
+struct Plain {
+    done: u64,
+    total: Option<u64>,
+    message: String,
+    last: Instant,
+}
+
+impl Meter {
+    /// A meter for `unit`, such as `patches`.
+    pub(crate) fn new(unit: &'static str) -> Self {
+        let terminal = std::io::stderr().is_terminal() && !QUIET.load(Ordering::Relaxed);
+        Self {
+            bar: terminal.then(|| ProgressBar::new_spinner().with_style(style(false, unit))),
+            plain: Mutex::new(Plain {
+                done: 0,
+                total: None,
+                message: String::new(),
+                last: Instant::now(),
+            }),
+            unit,
+        }
+    }
+
+    /// Says how many there will be, where that is known.
+    pub(crate) fn total(&self, total: Option<u64>) {
+        if let (Some(bar), Some(total)) = (&self.bar, total) {
+            bar.set_style(style(true, self.unit));
+            bar.set_length(total);
+        }
+        self.plain().total = total;
+    }
+
+    /// Counts on.
+    pub(crate) fn advance(&self, count: u64) {
+        let done = self.plain().done + count;
+        self.position(done);
+    }
+
+    /// Counts to `done`.
+    pub(crate) fn position(&self, done: u64) {
+        let mut plain = self.plain();
+        plain.done = done;
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        } else if plain.last.elapsed() >= PLAIN_EVERY {
+            plain.last = Instant::now();
+            say(&plain.line(self.unit));
+        }
+    }
+
+    /// Text behind the count.
+    pub(crate) fn message(&self, text: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.clone());
+        }
+        self.plain().message = text;
+    }
+
+    /// A line of its own, above the bar.
+    pub(crate) fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
+        }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn plain(&self) -> std::sync::MutexGuard<'_, Plain> {
+        self.plain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Plain {
+    fn line(&self, unit: &str) -> String {
+        let done = output::grouped(self.done);
+        match self.total {
+            Some(total) => format!(
+                "{done} of {} {unit}  {}",
+                output::grouped(total),
+                self.message
+            ),
+            None => format!("{done} {unit}  {}", self.message),
+        }
+    }
+}
+
+fn style(bounded: bool, unit: &str) -> ProgressStyle {
+    let template = if bounded {
+        format!("{{bar:24}} {{human_pos}}/{{human_len}} {unit} {{per_sec:.0}} eta {{eta}} {{msg}}")
+    } else {
+        format!("{{spinner}} {{human_pos}} {unit} {{per_sec:.0}} {{elapsed}} {{msg}}")
+    };
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

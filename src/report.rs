@@ -1,0 +1,107 @@
+//! `chipmill report`
+
+use std::path::PathBuf;
+
+use chipmill_report::RunFolder;
+use chipmill_schemas::probe::{ProbeReport, Scores};
+
+use crate::exit::Outcome;
+use crate::output;
+
+/// Write the report of each run: one HTML file that needs nothing else, and its plots as SVG; then
+/// print a table of their probes beside the controls.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run folders.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+}
+
+/// Columns of the table, as probes name their entries.
+const ENTRIES: [&str; 4] = ["encoder", "random_encoder", "band_statistics", "majority"];
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut lines = Vec::new();
+    let mut probes: Vec<(String, ProbeReport)> = Vec::new();
+    for folder in &args.runs {
+        lines.push(format!(
+            "report   {}",
+            chipmill_report::write_report(folder)?.display()
+        ));
+        let run = RunFolder::read(folder)?;
+        probes.extend(run.probes.into_iter().map(|p| (run.name.clone(), p)));
+    }
+    probes.sort_by(|a, b| a.1.target.cmp(&b.1.target));
+    for same in probes.chunk_by(|a, b| a.1.target == b.1.target) {
+        lines.push(String::new());
+        lines.extend(table(same));
+    }
+    output::result(&lines.join("\n"))?;
+    Ok(Outcome::Done)
+}
+
+/// One row a run, and the medians below when there are several.
+fn table(probes: &[(String, ProbeReport)]) -> Vec<String> {
+    let head = |scores: &Scores| scores.headline_name();
+    let measure = probes
+        .first()
+        .and_then(|p| p.1.entries.first())
+        .map_or("", |e| head(&e.scores));
+    let target = probes.first().map_or("", |p| p.1.target.as_str());
+    let mut lines = vec![
+        format!("{target}, {measure}"),
+        format!(
+            "{:<20}{:>10}{:>16}{:>17}{:>10}",
+            "run", "encoder", "random encoder", "band statistics", "majority"
+        ),
+    ];
+    let rows: Vec<[Option<f64>; 4]> = probes
+        .iter()
+        .map(|(_, p)| ENTRIES.map(|name| headline(p, name)))
+        .collect();
+    lines.extend(
+        probes
+            .iter()
+            .zip(&rows)
+            .map(|((name, _), row)| line(name, row)),
+    );
+    if rows.len() > 1 {
+        let column = |i: usize| median(rows.iter().filter_map(|r| r[i]).collect());
+        lines.push(line(
+            "median",
+            &[column(0), column(1), column(2), column(3)],
+        ));
+    }
+    lines
+}
+
+fn headline(probe: &ProbeReport, entry: &str) -> Option<f64> {
+    probe
+        .entries
+        .iter()
+        .find(|e| e.name == entry)
+        .map(|e| e.scores.headline())
+}
+
+fn line(name: &str, row: &[Option<f64>; 4]) -> String {
+    let cell = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+    let [a, b, c, d] = row.map(cell);
+    format!("{name:<20}{a:>10}{b:>16}{c:>17}{d:>10}")
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    let lower = values[(values.len() - 1) / 2];
+    Some(f64::midpoint(lower, upper))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_median_lies_in_the_middle() {
+        assert_eq!(super::median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(super::median(vec![4.0, 1.0]), Some(2.5));
+        assert_eq!(super::median(Vec::new()), None);
+    }
+}

@@ -1,0 +1,206 @@
+//! The house: which member may use which, where the foreign giants live, which licences are in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn metadata(all_features: bool) -> Value {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    command.args(["metadata", "--format-version", "1", "--offline", "--locked"]);
+    if all_features {
+        command.arg("--all-features");
+    }
+    let output = command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
+}
+
+/// Normal and build dependencies by name, of the workspace's members.
+fn edges() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = metadata(false);
+    let members: BTreeSet<&str> = strings(&metadata["workspace_members"]).collect();
+    let packages = metadata["packages"].as_array().expect("packages");
+    packages
+        .iter()
+        .filter(|p| members.contains(p["id"].as_str().unwrap_or_default()))
+        .map(|p| {
+            let dependencies = p["dependencies"].as_array().expect("dependencies");
+            let names = dependencies
+                .iter()
+                .filter(|d| d["kind"] != "dev")
+                .map(|d| d["name"].as_str().expect("name").to_owned());
+            (
+                p["name"].as_str().expect("name").to_owned(),
+                names.collect(),
+            )
+        })
+        .collect()
+}
+
+fn strings(value: &Value) -> impl Iterator<Item = &str> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+}
+
+#[test]
+fn members_depend_only_downwards() {
+    let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("chipmill-schemas", &[][..]),
+        ("chipmill-store", &["chipmill-schemas"][..]),
+        (
+            "chipmill-ingest",
+            &["chipmill-schemas", "chipmill-store"][..],
+        ),
+        (
+            "chipmill-pipeline",
+            &["chipmill-schemas", "chipmill-store"][..],
+        ),
+        (
+            "chipmill-train",
+            &["chipmill-pipeline", "chipmill-schemas", "chipmill-store"][..],
+        ),
+        ("chipmill-report", &["chipmill-schemas"][..]),
+        (
+            "chipmill",
+            &[
+                "chipmill-ingest",
+                "chipmill-pipeline",
+                "chipmill-report",
+                "chipmill-schemas",
+                "chipmill-store",
+                "chipmill-train",
+            ][..],
+        ),
+    ]);
+    let edges = edges();
+    assert_eq!(
+        edges.keys().map(String::as_str).collect::<Vec<_>>().len(),
+        allowed.len()
+    );
+    for (member, dependencies) in &edges {
+        let inner = dependencies
+            .iter()
+            .map(String::as_str)
+            .filter(|d| d.starts_with("chipmill"));
+        let extra: Vec<_> = inner
+            .filter(|d| !allowed[member.as_str()].contains(d))
+            .collect();
+        assert!(
+            extra.is_empty(),
+            "{member} may not depend on {extra:?}: a new edge needs an ADR"
+        );
+    }
+}
+
+#[test]
+fn each_foreign_giant_lives_in_one_member() {
+    let homes = [
+        ("gdal", "chipmill-ingest"),
+        ("gdal-sys", "chipmill-ingest"),
+        ("zarrs", "chipmill-store"),
+        ("zarrs_filesystem", "chipmill-store"),
+        ("burn", "chipmill-train"),
+    ];
+    let edges = edges();
+    for (giant, home) in homes {
+        let users: Vec<&str> = edges
+            .iter()
+            .filter(|(_, d)| d.contains(giant))
+            .map(|(member, _)| member.as_str())
+            .collect();
+        assert_eq!(users, [home], "{giant} belongs to {home} alone");
+    }
+}
+
+#[test]
+fn schemas_does_no_input_or_output() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/src");
+    for entry in std::fs::read_dir(folder).expect("schemas/src") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a source file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for word in [
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::env",
+            "println!",
+        ] {
+            assert!(!code.contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn libraries_write_neither_to_stdout_nor_to_stderr() {
+    for member in ["schemas", "store", "ingest", "pipeline", "train", "report"] {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(member)
+            .join("src");
+        for (path, text) in sources(&folder) {
+            let code: String = text
+                .split("#[cfg(test)]")
+                .next()
+                .unwrap_or_default()
+                .lines()
+                .filter(|l| !l.trim_start().starts_with("//"))
+                .collect();
+            for word in ["println!", "print!(", "eprint", "stdout()", "stderr()"] {
+                assert!(!code.contains(word), "{path} uses {word}");
+            }
+        }
+    }
+}
+
+fn sources(folder: &std::path::Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a source folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            found.push((path.display().to_string(), text));
+        }
+    }
+    found
+}
+
+/// The licences that deny.toml lists; an expression is fine when one of its alternatives is.
+#[test]
+fn every_dependency_has_an_allowed_licence() {
+    let deny = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deny.toml"));
+    let deny = deny.expect("deny.toml");
+    let list = deny
+        .split("allow = [")
+        .nth(1)
+        .and_then(|t| t.split(']').next())
+        .expect("a list");
+    let allowed: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
+    let fine = |expression: &str| {
+        let plain = expression.replace(['(', ')'], "").replace('/', " OR ");
+        plain
+            .split(" OR ")
+            .any(|all| all.split(" AND ").all(|one| allowed.contains(one.trim())))
+    };
+    let metadata = metadata(false);
+    for package in metadata["packages"].as_array().expect("packages") {
+        let name = package["name"].as_str().unwrap_or_default();
+        let licence = package["license"].as_str().unwrap_or("none stated");
+        assert!(
+            fine(licence),
+            "{name}: {licence} is not among the allowed licences"
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! The main job, end to end, on data that the program makes itself.
+
+use std::path::Path;
+
+use crate::support::{Made, json, run};
+
+#[test]
+fn raw_patches_become_a_probe_score_and_a_report() {
+    let made = Made::v1(160);
+    let (store, run_dir, sheet) = (made.store(), made.path("run"), made.path("sheet.png"));
+
+    let inspection = json(&["inspect", &store, "--json"], 0);
+    assert_eq!(inspection["counts"]["patches"], 160);
+    assert_eq!(
+        inspection["manifest"]["statistics"][0]["bands"]
+            .as_array()
+            .unwrap()
+            .len(),
+        12
+    );
+    let verified = json(&["verify", &store, "--json"], 0);
+    assert_eq!(
+        (&verified["ok"], &verified["patches"]),
+        (&true.into(), &160.into())
+    );
+
+    run(
+        &[
+            "preview",
+            &store,
+            "--preset",
+            "notes",
+            "--patches",
+            "3",
+            "--out",
+            &sheet,
+        ],
+        0,
+    );
+    let png = std::fs::read(&sheet).unwrap();
+    assert_eq!(&png[1..4], b"PNG");
+
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/smoke.toml");
+    let args = [
+        "pretrain", "--store", &store, "--config", config, "--run", &run_dir,
+    ];
+    run(&args, 0);
+    let metrics = rows(&run_dir);
+    assert_eq!(metrics.last().unwrap()["step"], 12);
+    assert!(
+        metrics
+            .iter()
+            .all(|r| r["loss"].as_f64().is_some_and(f64::is_finite))
+    );
+    for file in ["config.toml", "environment.json", "status.json"] {
+        assert!(Path::new(&run_dir).join(file).is_file(), "{file}");
+    }
+
+    let probe = ["probe", "--run", &run_dir, "--store", &store, "--json"];
+    let four = json(
+        &[&probe[..], &["--task", "notes4", "--split", "i_mod_3"]].concat(),
+        0,
+    );
+    let names: Vec<_> = four["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["name"].as_str().unwrap())
+        .collect();
+    for name in ["encoder", "random_encoder", "band_statistics", "majority"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let nineteen = json(&[&probe[..], &["--labels", "19"]].concat(), 0);
+    assert_eq!(nineteen["entries"][0]["scores"]["kind"], "multi_label");
+
+    let (table, _) = run(&["report", &run_dir], 0);
+    let html = std::fs::read_to_string(Path::new(&run_dir).join("report.html")).unwrap();
+    assert!(
+        html.contains("notes4") && table.contains("report.html"),
+        "{table}"
+    );
+}
+
+fn rows(run_dir: &str) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(Path::new(run_dir).join("metrics.jsonl")).unwrap();
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+#[test]
+fn all_four_losses_train() {
+    let made = Made::v1(64);
+    let store = made.store();
+    for name in ["simclr", "dcl", "dclw-stop", "dclw-pass"] {
+        let config = format!("{}/configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let run_dir = made.path(name);
+        let small = [
+            "max_steps=3",
+            "view.side=32",
+            "loader.batch_size=8",
+            "log_every_steps=1",
+        ];
+        let mut args = vec![
+            "pretrain", "--store", &store, "--config", &config, "--run", &run_dir,
+        ];
+        small.iter().for_each(|s| args.extend(["--set", s]));
+        run(&args, 0);
+        assert_eq!(rows(&run_dir).len(), 3, "{name}");
+    }
+}
+
+#[test]
+fn an_interrupted_pretraining_resumes_to_the_same_losses() {
+    let made = Made::v1(64);
+    let store = made.store();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/smoke.toml");
+    let start = |run_dir: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_chipmill"));
+        command.args([
+            "pretrain", "--store", &store, "--config", config, "--run", run_dir,
+        ]);
+        command.args(["--set", "max_steps=60", "--set", "log_every_steps=1"]);
+        command
+            .stderr(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null());
+        command.spawn().unwrap()
+    };
+    let (whole, cut) = (made.path("whole"), made.path("cut"));
+    assert!(start(&whole).wait().unwrap().success());
+
+    let mut child = start(&cut);
+    let log = Path::new(&cut).join("metrics.jsonl");
+    while !std::fs::read_to_string(&log).is_ok_and(|t| t.lines().count() >= 3) {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended before it could be cut"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    signal(&child, "-INT");
+    let code = child.wait().unwrap().code();
+    assert_eq!(code, Some(130), "an interrupted run says so");
+    let (_, error) = run(
+        &[
+            "pretrain", "--store", &store, "--config", config, "--run", &cut,
+        ],
+        2,
+    );
+    assert!(error.contains("--resume"), "{error}");
+    run(&["pretrain", "--resume", &cut, "--store", &store], 0);
+
+    let losses = |run_dir: &str| {
+        let mut by_step = std::collections::BTreeMap::new();
+        for row in rows(run_dir) {
+            by_step.insert(row["step"].as_u64().unwrap(), row["loss"].to_string());
+        }
+        by_step
+    };
+    assert_eq!(losses(&whole).len(), 60);
+    assert_eq!(losses(&whole), losses(&cut));
+}
+
+fn signal(child: &std::process::Child, signal: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([signal, &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn pretraining_leaves_out_every_patch_of_the_task() {
+    let made = Made::v1(64);
+    let (store, run_dir) = (made.store(), made.path("run"));
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/smoke.toml");
+    let exclude = "selection.exclude_task=notes4";
+    let args = [
+        "pretrain", "--store", &store, "--config", config, "--run", &run_dir,
+    ];
+    run(
+        &[&args[..], &["--set", exclude, "--set", "max_steps=1"]].concat(),
+        0,
+    );
+    let environment = std::fs::read_to_string(Path::new(&run_dir).join("environment.json"));
+    let environment: serde_json::Value = serde_json::from_str(&environment.unwrap()).unwrap();
+    let counts = json(&["inspect", &store, "--json"], 0)["counts"]["tasks"]["notes4"].clone();
+    assert!(counts["airports"].as_u64().unwrap() > 0, "{counts}");
+    assert_eq!(environment["patches"], counts["none of the classes"]);
+}
