@@ -1,9 +1,8 @@
 //! Initial weights from a seed: the same on every device and platform.
 //!
-//! Element `i` of the parameter `name` is a pure function of `(seed, name, i)`: a `SplitMix64`
-//! stream keyed by a digest of seed and name, read by counter. Burn's generators are not used, for
-//! their state is global to a device. Logarithm and cosine come from `libm`, so that no platform's
-//! own library changes a bit.
+//! Element `i` of the parameter `name` is a pure function of `(seed, name, i)`: Philox of the counter
+//! `i` under a key made of seed and name. Burn's generators are not used, for their state is global to
+//! a device. Logarithm and cosine come from `libm`, so that no platform's own library changes a bit.
 //!
 //! - Convolutions: He normal, fan out: `N(0, 2 / (k² channels_out))`, as torchvision's `ResNets`
 //!   (He et al. 2015, <https://arxiv.org/abs/1502.01852>).
@@ -11,38 +10,39 @@
 //!   of the notes.
 //! - Batch norm: scale one, shift zero.
 
+use chipmill_pipeline::philox;
+
 /// The random numbers of one parameter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draws {
-    key: u64,
+    key: [u32; 2],
 }
-
-const GOLDEN_RATIO: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Draws {
     /// The numbers that belong to a name under a seed.
     pub(crate) fn new(seed: u64, name: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&seed.to_le_bytes()).update(name.as_bytes());
-        let mut key = [0; 8];
-        hasher.finalize_xof().fill(&mut key);
+        let digest = hasher.finalize();
+        let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
         Self {
-            key: u64::from_le_bytes(key),
+            key: [
+                u32::from_le_bytes([a, b, c, d]),
+                u32::from_le_bytes([e, f, g, h]),
+            ],
         }
     }
 
-    /// Random bits number `i`.
-    pub(crate) const fn bits(self, i: u64) -> u64 {
-        let z = self
-            .key
-            .wrapping_add(GOLDEN_RATIO.wrapping_mul(i.wrapping_add(1)));
-        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+    /// Random bits number `i`: half a block of Philox.
+    pub(crate) fn bits(self, i: u64) -> u64 {
+        let block = i / 2;
+        let counter = [(block & 0xFFFF_FFFF) as u32, (block >> 32) as u32, 0, 0];
+        let [a, b, c, d] = philox(counter, self.key);
+        let [high, low] = if i.is_multiple_of(2) { [a, b] } else { [c, d] };
+        u64::from(high) << 32 | u64::from(low)
     }
 
     /// Uniform in the open interval (0, 1): 52 bits and a half.
-    #[expect(clippy::cast_precision_loss, reason = "52 bits are exact in f64")]
     pub(crate) fn uniform(self, i: u64) -> f64 {
         const STEP: f64 = 1.0 / (1u64 << 52) as f64;
         ((self.bits(i) >> 12) as f64 + 0.5) * STEP

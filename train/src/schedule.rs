@@ -41,7 +41,6 @@ impl Schedule {
 
     /// Learning rate of step `step`, counted from 1. Steps after the last keep the last's.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^53")]
     pub fn learning_rate(&self, step: u64) -> f64 {
         match self.kind {
             ScheduleKind::Constant => self.peak,

@@ -24,6 +24,7 @@ use chipmill_schemas::config::{LossConfig, LossKind};
 
 pub use dcl::{dcl, dclw};
 pub use nt_xent::nt_xent;
+pub(crate) use similarity::Similarities;
 pub use similarity::unit_rows;
 
 /// Projections that have no contrastive loss.

@@ -30,7 +30,7 @@ pub fn unit_rows(z: Tensor<2>) -> Tensor<2> {
 
 /// Scaled similarities of the `2B` anchors of a batch.
 #[derive(Debug, Clone)]
-pub(super) struct Similarities {
+pub(crate) struct Similarities {
     /// `S_ab`, `[anchor, other]`.
     logits: Tensor<2>,
     /// Cosine of the two views of each image, `[image]`.
@@ -41,7 +41,7 @@ pub(super) struct Similarities {
 
 impl Similarities {
     /// Of raw projections, `[image, dimension]` each.
-    pub(super) fn of(z1: Tensor<2>, z2: Tensor<2>, temperature: f64) -> Result<Self, LossError> {
+    pub(crate) fn of(z1: Tensor<2>, z2: Tensor<2>, temperature: f64) -> Result<Self, LossError> {
         let (first, second) = (z1.dims(), z2.dims());
         if first != second {
             return Err(LossError::Shapes { first, second });
@@ -66,7 +66,7 @@ impl Similarities {
     }
 
     /// `S_ap(a)` of every anchor, `[2B]`.
-    pub(super) fn positives(&self) -> Tensor<1> {
+    pub(crate) fn positives(&self) -> Tensor<1> {
         let positives = self.cosines.clone().div_scalar(self.temperature);
         Tensor::cat(vec![positives.clone(), positives], 0)
     }
@@ -81,15 +81,24 @@ impl Similarities {
         self.log_sum_outside(self.images)
     }
 
-    /// Log-sum-exp over the pairs whose row numbers differ modulo `period`.
+    /// The largest `S_ab` over the negatives of every anchor, `[2B]`.
+    pub(crate) fn largest_negatives(&self) -> Tensor<1> {
+        self.excluding(self.images).max_dim(1).squeeze_dim(1)
+    }
+
     fn log_sum_outside(&self, period: usize) -> Tensor<1> {
+        log_sum_exp(self.excluding(period))
+    }
+
+    /// The logits, minus infinity where the row numbers are equal modulo `period`.
+    fn excluding(&self, period: usize) -> Tensor<2> {
         let device = self.logits.device();
         let n = 2 * self.images;
         let number = Tensor::<1, Int>::arange(0..count(n), &device).remainder_scalar(count(period));
         let row: Tensor<2, Int> = number.clone().reshape([n, 1]).expand([n, n]);
         let column: Tensor<2, Int> = number.reshape([1, n]).expand([n, n]);
         let excluded: Tensor<2, Bool> = row.equal(column);
-        log_sum_exp(self.logits.clone().mask_fill(excluded, f32::NEG_INFINITY))
+        self.logits.clone().mask_fill(excluded, f32::NEG_INFINITY)
     }
 }
 

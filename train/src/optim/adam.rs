@@ -75,7 +75,6 @@ impl StepScalars {
             OptimizerKind::Adam => (decay, 1.0),
             OptimizerKind::Adamw => (0.0, 1.0 - learning_rate * decay),
         };
-        #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^53")]
         let t = step as f64;
         Self {
             beta1,

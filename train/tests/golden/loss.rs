@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use chipmill_schemas::config::{LossConfig, LossKind, WeightGradient};
 use chipmill_train::loss::contrastive;
+use chipmill_train::monitors::embedding;
 use serde_json::Value;
 
 use crate::shared::{assert_close, device, json, numbers, tensors};
@@ -70,6 +71,11 @@ fn values_and_gradients_of_every_loss_agree_with_the_reference() {
             &[float(case, "value")],
             3e-6,
         );
+
+        let accuracy = embedding(z1.clone(), z2.clone())
+            .unwrap()
+            .contrastive_accuracy;
+        assert_close(&name, &[accuracy], &[float(case, "contrast_acc")], 1e-6);
 
         let tape = value.backward();
         for (view, z) in [("z1", &z1), ("z2", &z2)] {

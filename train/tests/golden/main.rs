@@ -4,5 +4,7 @@
 //! CPU.
 
 mod loss;
+mod monitors;
 mod optim;
+mod probe;
 mod shared;
