@@ -1,10 +1,21 @@
 //! From two-view batches to encoders and probe scores, with Burn.
 
+pub mod checkpoint;
 pub mod device;
+pub mod environment;
+mod error;
+pub mod features;
 mod init;
 pub mod loss;
 pub mod model;
+pub mod monitors;
 pub mod optim;
+pub mod pretrain;
+pub mod probe;
+pub mod resume;
+pub mod run_dir;
 pub mod schedule;
+pub mod trainer;
 
 pub use device::{DeviceError, devices, parse_device};
+pub use error::TrainError;

@@ -1,0 +1,69 @@
+//! Why a probe cannot be done.
+
+use chipmill_schemas::label::Nomenclature;
+use chipmill_schemas::task::TaskError;
+
+use super::linear::FitError;
+use super::split::SplitError;
+
+/// A probe cannot be done on this store.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// A label of the task does not exist.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// No patch has labels of the nomenclature.
+    #[error(
+        "none of the store's {patches} patches has {nomenclature}-class labels: ingest them with their \
+         label files or metadata, or probe the other nomenclature"
+    )]
+    NoLabels {
+        /// The nomenclature asked for.
+        nomenclature: Nomenclature,
+        /// Patches in the store.
+        patches: usize,
+    },
+    /// No patch belongs to the task.
+    #[error(
+        "none of the store's {patches} patches has exactly one class of `{target}` ({several} have \
+         several, {unknown} have no labels)"
+    )]
+    NoRows {
+        /// The task.
+        target: String,
+        /// Patches in the store.
+        patches: usize,
+        /// Patches with two or more of its classes.
+        several: u64,
+        /// Patches without labels.
+        unknown: u64,
+    },
+    /// The store was ingested without split lists.
+    #[error(
+        "none of the probe's {rows} patches has an official split: choose another one (`--split \
+         i_mod_3`, the notes'; `stratified`; `by_tile`), or ingest with the split lists"
+    )]
+    NoOfficialSplit {
+        /// Rows of the target.
+        rows: usize,
+    },
+    /// A part is empty.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// Classes that cannot be learnt.
+    #[error(
+        "no train row of `{target}` has class {classes} ({train} train rows): use another split, or a \
+         store with more patches"
+    )]
+    ClassWithoutTrainRow {
+        /// The task.
+        target: String,
+        /// Names of the classes.
+        classes: String,
+        /// Train rows.
+        train: usize,
+    },
+    /// A classifier cannot be fitted.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+}

@@ -1,0 +1,144 @@
+//! A probe of a run: the trained encoder beside its controls, on the same rows, with the same solver.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use chipmill_schemas::config::PretrainConfig;
+use chipmill_schemas::probe::{ProbeConfig, ProbeEntry, ProbeReport, Scores};
+use chipmill_store::StoreReader;
+
+use super::controls::{BAND_STATISTICS, band_statistics};
+use super::fair::{Division, Table};
+use super::targets::ProbeTarget;
+use crate::device::parse_device;
+use crate::error::TrainError;
+use crate::features::{Extraction, trained_encoder};
+use crate::model::Encoder;
+use crate::run_dir::RunDir;
+
+/// What a probe works with.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe<'a> {
+    /// Labelled patches; not necessarily the store the run was trained on. Views are normalised with
+    /// this store's statistics.
+    pub store: &'a StoreReader,
+    /// The run folder; its newest checkpoint is probed.
+    pub run: &'a Path,
+    /// `cpu`, `cuda` or `cuda:N`.
+    pub device: &'a str,
+    /// When set, the probe ends with [`TrainError::Stopped`] and writes nothing.
+    pub stop: &'a AtomicBool,
+}
+
+/// A probe at work.
+struct AtWork<'a> {
+    extraction: Extraction<'a>,
+    division: &'a Division,
+    config: &'a ProbeConfig,
+}
+
+impl Probe<'_> {
+    /// Scores the run's encoder and the controls, and writes `probe/<target>.json`.
+    ///
+    /// Entries: `encoder`, `encoder_knn` (single-label targets), `random_encoder`, `band_statistics`,
+    /// `majority`. All see the same rows; all regressions standardise on the train rows and have the
+    /// same strength.
+    ///
+    /// # Errors
+    /// [`TrainError`]: no checkpoint; [`ProbeError`](super::ProbeError) when the store lacks the
+    /// labels, the split, or train rows of a class; features that are not finite.
+    pub fn score(
+        &self,
+        target: &ProbeTarget,
+        config: &ProbeConfig,
+    ) -> Result<ProbeReport, TrainError> {
+        config.validate()?;
+        let run = RunDir::open(self.run)?;
+        let pretrain = run.config()?;
+        let device = parse_device(self.device)?;
+        let division = Division::of(self.store.table(), target, config)?;
+        let (encoder, step) = trained_encoder(&run, &pretrain, &device)?;
+        let at_work = AtWork {
+            extraction: self.extraction(&pretrain, config, &device),
+            division: &division,
+            config,
+        };
+        let report = ProbeReport {
+            target: target.name(),
+            classes: target.classes(),
+            step,
+            config: config.clone(),
+            rows: division.counts(),
+            entries: at_work.entries(&encoder, step)?,
+        };
+        run.write_json(&format!("probe/{}.json", report.target), &report)?;
+        Ok(report)
+    }
+
+    fn extraction<'a>(
+        &'a self,
+        pretrain: &'a PretrainConfig,
+        config: &ProbeConfig,
+        device: &'a Device,
+    ) -> Extraction<'a> {
+        Extraction {
+            store: self.store,
+            config: pretrain,
+            batch_size: config.batch_size as usize,
+            device,
+            stop: self.stop,
+        }
+    }
+}
+
+impl AtWork<'_> {
+    fn entries(&self, encoder: &Encoder, step: u64) -> Result<Vec<ProbeEntry>, TrainError> {
+        let division = self.division;
+        let trained = self.table(encoder)?;
+        let text = format!("features of the encoder after {step} steps, logistic regression");
+        let mut entries = vec![entry("encoder", text, self.linear(&trained)?)];
+        if division.is_single_label() {
+            let neighbours = division.neighbours(&trained, self.config);
+            let k = self.config.neighbours;
+            let text = format!("the same features, {k} nearest neighbours by cosine");
+            entries.push(entry("encoder_knn", text, neighbours));
+        }
+        let random = self.extraction.random_encoder(&division.train_rows())?;
+        let random = self.linear(&self.table(&random)?)?;
+        let text =
+            "the same encoder with the run's initial weights, batch norm set to the train rows";
+        entries.push(entry("random_encoder", text, random));
+        let text = "mean, standard deviation and percentiles 5, 50, 95 of each band's raw pixels, \
+                    logistic regression";
+        entries.push(entry("band_statistics", text, self.linear(&self.bands()?)?));
+        let text = "every test row gets the classes' shares of the train rows";
+        entries.push(entry("majority", text, division.majority()));
+        Ok(entries)
+    }
+
+    fn linear(&self, table: &Table) -> Result<Scores, TrainError> {
+        Ok(self.division.linear(table, self.config.c)?)
+    }
+
+    fn table(&self, encoder: &Encoder) -> Result<Table, TrainError> {
+        let rows = self.division.used_rows();
+        let features = self.extraction.features(encoder, &rows)?;
+        Ok(self.division.table(features.dim, &features.values))
+    }
+
+    fn bands(&self) -> Result<Table, TrainError> {
+        let rows = self.division.used_rows();
+        let figures = band_statistics(self.extraction.store, &rows, self.extraction.stop)?;
+        let figures = figures.ok_or(TrainError::Stopped)?;
+        Ok(self.division.table(BAND_STATISTICS, &figures))
+    }
+}
+
+fn entry(name: &str, description: impl Into<String>, scores: Scores) -> ProbeEntry {
+    ProbeEntry {
+        name: name.to_owned(),
+        description: description.into(),
+        scores,
+    }
+}

@@ -1,0 +1,7 @@
+//! Promises of a run: its folder, its resume, its probe, on tiny synthetic stores.
+
+mod bad_input;
+mod probe;
+mod resume;
+mod run;
+mod world;
