@@ -1,10 +1,55 @@
 //! From a chipmill store to shuffled, augmented two-view batches.
+//!
+//! ```
+//! use chipmill_pipeline::schemas::{config::ViewConfig, selection::Selection, task::Task};
+//! use chipmill_pipeline::{Loader, LoaderSpec};
+//! use chipmill_store::StoreReader;
+//! # mod tiny_store {
+//! #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny_store.rs"));
+//! # }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("store");
+//! # tiny_store::write(&path, 20)?;
+//!
+//! let reader = StoreReader::open(&path)?;
+//! let rows = Selection::default().rows(reader.table(), Task::built_in)?;
+//! let view = ViewConfig { side: 32, ..ViewConfig::default() };
+//! let spec = LoaderSpec { batch_size: 8, epochs: Some(1), ..LoaderSpec::new(rows.into(), view) };
+//! let mut loader = Loader::start(reader, spec)?;
+//! for batch in &mut loader {
+//!     let batch = batch?;
+//!     let (first, second) = (batch.view(0), batch.view(1)); // [sample, band, y, x]
+//!     println!("patches {:?}: 2 x {} values", batch.patches(), first.len().min(second.len()));
+//! }
+//! println!("{}", loader.stats().summary());
+//! # assert_eq!(loader.stats().batches, 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The data's way
+//! | stage | takes | gives |
+//! |---|---|---|
+//! | [`Sampler`] | rows, seed, epoch, rank | the order of an epoch, cut into batches |
+//! | fetch | a row | a patch's `u16` pixels at native resolution, only the groups that are needed |
+//! | [`augment`] | pixels, configuration, [`ViewKey`] | one view, written in place into the batch |
+//! | [`Loader`] | the above, on threads of its own | [`Batch`]es in order, within a budget of bytes |
+//!
+//! # Promises
+//! - A batch is a function of (store, rows, configuration, seed, epoch, ordinal), the same to the last
+//!   bit for any number of workers and any budget.
+//! - [`LoaderState`], two numbers, is all that a run needs to go on where it was.
+//! - Everything in flight is counted in bytes and set aside at the start.
+//! - An unreadable patch, or a panic, is an error in the place of its batch that names the patch.
 
 pub mod augment;
 mod batch;
 mod error;
 mod fetch;
 mod loader;
+#[cfg(test)]
+mod loader_tests;
 mod math;
 mod plan;
 mod rng;

@@ -241,7 +241,8 @@ fn memory(
     let slot = (spec.views * augmenter.view_len())
         .saturating_mul(samples * size_of::<f32>())
         .saturating_add(samples * size_of::<u32>());
-    let of_worker = PATCH_BYTES + augmenter.scratch_bytes();
+    // Pixels, and as much again for the compressed bytes they are decoded from.
+    let of_worker = 2 * PATCH_BYTES + augmenter.scratch_bytes();
     // The orders of two epochs, and one being split over ranks.
     let orders = (2 * sampler.rows_per_epoch() + spec.rows.len()) * size_of::<u32>();
     let fixed = workers * of_worker + orders;

@@ -94,16 +94,11 @@ fn map(plane: &Plane, f: impl Fn(f64) -> f64) -> Plane {
 }
 
 fn resized(plane: &Plane, side: usize, filter: Filter) -> Plane {
-    let rows: Plane = plane
-        .iter()
-        .map(|row| resized_line(row, side, filter))
-        .collect();
-    let columns = transposed(&rows);
-    let both: Plane = columns
-        .iter()
-        .map(|line| resized_line(line, side, filter))
-        .collect();
-    transposed(&both)
+    let across = along_rows(plane, &weights(plane[0].len(), side, filter));
+    transposed(&along_rows(
+        &transposed(&across),
+        &weights(plane.len(), side, filter),
+    ))
 }
 
 fn transposed(plane: &Plane) -> Plane {
@@ -112,8 +107,15 @@ fn transposed(plane: &Plane) -> Plane {
         .collect()
 }
 
-fn resized_line(line: &[f64], side: usize, filter: Filter) -> Vec<f64> {
-    let scale = line.len() as f64 / side as f64;
+fn along_rows(plane: &Plane, weights: &Plane) -> Plane {
+    let sum = |row: &Vec<f64>, w: &Vec<f64>| row.iter().zip(w).map(|(v, w)| v * w).sum();
+    let line = |row: &Vec<f64>| weights.iter().map(|w| sum(row, w)).collect();
+    plane.iter().map(line).collect()
+}
+
+/// `[output, input]`: the weight of every input in every output.
+fn weights(inputs: usize, side: usize, filter: Filter) -> Plane {
+    let scale = inputs as f64 / side as f64;
     let output = |o: usize| {
         let (start, end) = (o as f64 * scale, (o as f64 + 1.0) * scale);
         let centre = (start + end) / 2.0 - 0.5;
@@ -130,9 +132,9 @@ fn resized_line(line: &[f64], side: usize, filter: Filter) -> Vec<f64> {
                 Filter::Bicubic => 0.0,
             }
         };
-        let total: f64 = (0..line.len()).map(weight).sum();
-        let sum: f64 = (0..line.len()).map(|i| line[i] * weight(i)).sum();
-        sum / total
+        let all: Vec<f64> = (0..inputs).map(weight).collect();
+        let total: f64 = all.iter().sum();
+        all.iter().map(|w| w / total).collect()
     };
     (0..side).map(output).collect()
 }

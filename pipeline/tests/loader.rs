@@ -1,0 +1,398 @@
+//! The loader on real stores: order, determinism, resumption, errors.
+
+#[path = "support/tiny_store.rs"]
+mod tiny_store;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
+
+use chipmill_pipeline::{KeepLast, Loader, LoaderError, LoaderSpec, LoaderState, Order};
+use chipmill_schemas::augment::{Augment, Chance, Preset};
+use chipmill_schemas::band::{Band, Resolution};
+use chipmill_schemas::config::{BandChoice, NamedBands, Normalise, ViewConfig};
+use chipmill_store::StoreReader;
+
+const PATCHES: u32 = 37;
+
+fn store(folder: &tempfile::TempDir) -> StoreReader {
+    let path = folder.path().join("store");
+    tiny_store::write(&path, PATCHES).unwrap();
+    StoreReader::open(&path).unwrap()
+}
+
+fn spec() -> LoaderSpec {
+    let view = ViewConfig {
+        side: 16,
+        bands: BandChoice::Named(NamedBands::All),
+        ..ViewConfig::default()
+    };
+    LoaderSpec {
+        batch_size: 5,
+        workers: 2,
+        seed: 42,
+        keep_last: KeepLast::Keep,
+        epochs: Some(2),
+        ..LoaderSpec::new((0..PATCHES).collect(), view)
+    }
+}
+
+/// Bytes that hold exactly so many slots of `spec`, found by asking for too little.
+fn budget(reader: &StoreReader, spec: &LoaderSpec, slots: usize) -> usize {
+    let poor = LoaderSpec {
+        budget_bytes: 0,
+        ..spec.clone()
+    };
+    match Loader::start(reader.clone(), poor) {
+        Err(LoaderError::Budget { slot, fixed, .. }) => fixed + slots * slot,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Position, rows and values of one batch.
+type Content = ((u64, u64), Vec<u32>, Vec<u32>);
+
+fn contents(loader: &mut Loader, most: usize) -> Vec<Content> {
+    let content = |batch: Result<chipmill_pipeline::Batch, LoaderError>| {
+        let batch = batch.unwrap();
+        let bits = batch.data().iter().map(|v| v.to_bits()).collect();
+        (
+            (batch.epoch(), batch.ordinal()),
+            batch.patches().to_vec(),
+            bits,
+        )
+    };
+    loader.take(most).map(content).collect()
+}
+
+fn all(reader: &StoreReader, spec: LoaderSpec) -> Vec<Content> {
+    contents(
+        &mut Loader::start(reader.clone(), spec).unwrap(),
+        usize::MAX,
+    )
+}
+
+#[test]
+fn batches_are_the_same_to_the_last_bit_for_any_workers_and_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    let expected = all(
+        &reader,
+        LoaderSpec {
+            workers: 1,
+            ..spec()
+        },
+    );
+    assert_eq!(expected.len(), 16);
+    let positions: Vec<_> = expected.iter().map(|c| c.0).collect();
+    let in_order: Vec<_> = (0..2).flat_map(|e| (0..8).map(move |b| (e, b))).collect();
+    assert_eq!(positions, in_order);
+    for workers in [1, 2, 8] {
+        for slots in [2, 3, 7] {
+            let spec = LoaderSpec { workers, ..spec() };
+            let budget_bytes = budget(&reader, &spec, slots);
+            let spec = LoaderSpec {
+                budget_bytes,
+                ..spec
+            };
+            let mut loader = Loader::start(reader.clone(), spec).unwrap();
+            assert!(
+                contents(&mut loader, usize::MAX) == expected,
+                "{workers} {slots}"
+            );
+            let stats = loader.stats();
+            assert_eq!((stats.slots, stats.workers), (slots, workers));
+            assert!(stats.bytes_in_flight_max <= budget_bytes);
+            assert_eq!((stats.batches, stats.samples, stats.views), (16, 74, 148));
+        }
+    }
+}
+
+#[test]
+fn every_row_comes_exactly_once_an_epoch_over_all_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    let world = 3;
+    let mut counts: BTreeMap<(u64, u32), u32> = BTreeMap::new();
+    for rank in 0..world {
+        let mine = LoaderSpec {
+            rank,
+            world,
+            ..spec()
+        };
+        for ((epoch, _), patches, _) in all(&reader, mine) {
+            for patch in patches {
+                *counts.entry((epoch, patch)).or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(counts.len(), 2 * PATCHES as usize);
+    assert!(counts.values().all(|&n| n == 1));
+}
+
+#[test]
+fn epochs_and_seeds_give_other_orders_and_other_views() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    let base = all(&reader, spec());
+    let other = all(&reader, LoaderSpec { seed: 43, ..spec() });
+    assert_ne!(base[0].1, base[8].1, "epochs");
+    assert_ne!(base[0].1, other[0].1, "seeds");
+    // The same patch looks different in the other epoch, and in the other view.
+    let sequential = LoaderSpec {
+        order: Order::Sequential,
+        batch_size: 1,
+        ..spec()
+    };
+    let plain = all(&reader, sequential);
+    assert_eq!(plain[0].1, plain[PATCHES as usize].1);
+    assert_ne!(plain[0].2, plain[PATCHES as usize].2);
+    let (left, right) = plain[0].2.split_at(12 * 256);
+    assert_ne!(left, right);
+}
+
+#[test]
+fn a_run_resumes_at_any_batch_with_other_workers_and_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    let whole = all(&reader, spec());
+    // First, middle and last batch of an epoch, the next epoch's first, and the very end.
+    for stop in [0, 1, 4, 7, 8, 9, 15, 16] {
+        let mut first = Loader::start(reader.clone(), spec()).unwrap();
+        let head = contents(&mut first, stop);
+        let state = first.state();
+        assert_eq!(
+            (state.epoch, state.batch),
+            (stop as u64 / 8, stop as u64 % 8)
+        );
+        drop(first);
+        let rest = LoaderSpec {
+            start: state,
+            workers: 3,
+            ..spec()
+        };
+        let budget_bytes = budget(&reader, &rest, 2);
+        let tail = all(
+            &reader,
+            LoaderSpec {
+                budget_bytes,
+                ..rest
+            },
+        );
+        assert!(
+            [head, tail].concat() == whole,
+            "stopped before batch {stop}"
+        );
+    }
+}
+
+#[test]
+fn batches_made_ahead_do_not_count_as_consumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut loader = Loader::start(store(&folder), spec()).unwrap();
+    loader.next().unwrap().unwrap();
+    while loader.stats().batches < 5 {
+        std::thread::yield_now();
+    }
+    assert_eq!(loader.state(), LoaderState { epoch: 0, batch: 1 });
+    let state = loader.state();
+    let text = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<LoaderState>(&text).unwrap(), state);
+}
+
+#[test]
+fn a_loader_can_be_dropped_at_any_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    for consumed in [0, 1, 2, 5] {
+        for slots in [2, 4] {
+            let endless = LoaderSpec {
+                epochs: None,
+                budget_bytes: budget(&reader, &spec(), slots),
+                ..spec()
+            };
+            let mut loader = Loader::start(reader.clone(), endless).unwrap();
+            // Batches that outlive their loader keep their values.
+            let held: Vec<_> = loader.by_ref().take(consumed.min(slots - 1)).collect();
+            drop(loader);
+            for batch in held {
+                assert_eq!(batch.unwrap().data().len(), 2 * 5 * 12 * 16 * 16);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slow_consumer_gets_every_batch_within_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    let expected = all(&reader, spec());
+    let budget_bytes = budget(&reader, &spec(), 3);
+    let slow = LoaderSpec {
+        budget_bytes,
+        ..spec()
+    };
+    let mut loader = Loader::start(reader, slow).unwrap();
+    let mut found = Vec::new();
+    for _ in 0..16 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        found.extend(contents(&mut loader, 1));
+        assert!(loader.stats().queue_depth <= 3);
+    }
+    assert!(loader.next().is_none());
+    assert!(found == expected);
+    assert!(loader.stats().bytes_in_flight_max <= budget_bytes);
+}
+
+#[test]
+fn views_have_the_shape_and_the_values_of_their_patches() {
+    let folder = tempfile::tempdir().unwrap();
+    let view = ViewConfig {
+        normalise: Normalise::None,
+        bands: BandChoice::List(vec![Band::B08, Band::B02]),
+        preset: Preset::None,
+        ..ViewConfig::default()
+    };
+    let plain = LoaderSpec {
+        view,
+        batch_size: 4,
+        views: 3,
+        order: Order::Sequential,
+        ..spec()
+    };
+    let mut loader = Loader::start(store(&folder), plain).unwrap();
+    assert_eq!(loader.batches_per_epoch(), 10);
+    let batch = loader.nth(2).unwrap().unwrap();
+    assert_eq!(batch.patches(), [8, 9, 10, 11]);
+    assert_eq!(batch.shape(), [3, 4, 2, 120, 120]);
+    let views = batch.views();
+    for (view, sample, band, y, x) in [(0, 0, 0, 0, 0), (2, 3, 1, 119, 7), (1, 2, 0, 60, 119)] {
+        let row = batch.patches()[sample];
+        let expected = tiny_store::pixel(row, [Band::B08, Band::B02][band], y * 120 + x);
+        assert_eq!(views[[view, sample, band, y, x]], f32::from(expected));
+    }
+    assert_eq!(
+        batch.view(1),
+        &batch.data()[4 * 2 * 14_400..2 * 4 * 2 * 14_400]
+    );
+    assert!(batch.view(3).is_empty());
+}
+
+/// Flips one bit in the middle of an object.
+fn corrupt(root: &Path, shard: &str) -> Result<(), Box<dyn Error>> {
+    let path = root.join(shard);
+    let mut bytes = std::fs::read(&path)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(path, bytes)?;
+    Ok(())
+}
+
+#[test]
+fn a_corrupt_chunk_is_an_error_in_its_place_that_names_the_patch() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    let sequential = LoaderSpec {
+        order: Order::Sequential,
+        epochs: Some(1),
+        ..spec()
+    };
+    let whole = all(&reader, sequential.clone());
+    let shard = chipmill_store::layout::shard_object(Resolution::M20, 1);
+    corrupt(reader.path(), &shard).unwrap();
+    let reader = StoreReader::open(reader.path()).unwrap();
+
+    let mut loader = Loader::start(reader.clone(), sequential.clone()).unwrap();
+    let mut failures = Vec::new();
+    for expected in &whole {
+        let before = loader.state();
+        match loader.next().unwrap() {
+            Ok(batch) => assert_eq!(batch.patches(), expected.1),
+            Err(LoaderError::Read { at, row, patch, .. }) => {
+                assert_eq!((at.epoch, at.batch), expected.0);
+                assert!(expected.1.contains(&row));
+                assert_eq!(patch, reader.table()[row as usize].id.to_string());
+                assert_eq!(loader.state(), before, "an error is not consumed");
+                failures.push(row);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(loader.next().is_none());
+    let [row] = failures[..] else {
+        panic!("one flipped bit spoils one batch: {failures:?}")
+    };
+    assert!((16..32).contains(&row), "the second shard holds row {row}");
+
+    // Bands that do not need the damaged group are not disturbed.
+    let ten_metre = LoaderSpec {
+        view: ViewConfig {
+            bands: BandChoice::Named(NamedBands::TenMetre),
+            ..sequential.view.clone()
+        },
+        ..sequential
+    };
+    assert_eq!(all(&reader, ten_metre).len(), whole.len());
+}
+
+#[test]
+fn impossible_specifications_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    let message = |spec: LoaderSpec| {
+        let error = Loader::start(reader.clone(), spec).map(|_| ()).unwrap_err();
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        format!("{error} {cause}")
+    };
+    let rows = |rows: Vec<u32>| LoaderSpec {
+        rows: rows.into(),
+        ..spec()
+    };
+    let start = LoaderState { epoch: 0, batch: 9 };
+    let bad = ViewConfig {
+        augment: Some(vec![Augment::DropColor(Chance { p: 1.5 })]),
+        ..ViewConfig::default()
+    };
+    let cases = [
+        (rows(vec![1, 37]), "`rows` is a list with 37"),
+        (rows(vec![]), "`rows` is 0 rows"),
+        (LoaderSpec { views: 0, ..spec() }, "`views`"),
+        (
+            LoaderSpec {
+                batch_size: 0,
+                ..spec()
+            },
+            "`batch_size`",
+        ),
+        (
+            LoaderSpec {
+                rank: 2,
+                world: 2,
+                ..spec()
+            },
+            "`rank`",
+        ),
+        (
+            LoaderSpec { start, ..spec() },
+            "`start` is batch 9 of epoch 0",
+        ),
+        (
+            LoaderSpec {
+                budget_bytes: 1_000,
+                ..spec()
+            },
+            "budget is 1000 bytes, but two batches need",
+        ),
+        (
+            LoaderSpec {
+                view: bad,
+                ..spec()
+            },
+            "`view.augment[0].p` of `drop_color` is 1.5",
+        ),
+    ];
+    for (spec, expected) in cases {
+        let found = message(spec);
+        assert!(found.contains(expected), "{found}");
+    }
+}
