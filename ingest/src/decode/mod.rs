@@ -1,0 +1,141 @@
+//! Twelve band files to one whole patch.
+//!
+//! The strict parser reads the layout that all official files have; anything else goes through GDAL
+//! and is counted. Where both accept a file they give the same pixels.
+
+mod raster;
+mod strict;
+
+use chipmill_schemas::band::Band;
+use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::patch::Georeference;
+use chipmill_schemas::patch_id::PatchId;
+use chipmill_store::PatchPixels;
+
+pub use raster::{gdal_drivers, gdal_version};
+
+use crate::IngestError;
+use crate::source::{FileRole, Flaw, RawPatch, ReadFailure, missing_bands};
+use strict::NotStrict;
+
+/// What the files of a patch hold besides pixels, once all twelve bands were read and checked.
+#[derive(Debug, Default)]
+pub(crate) struct DecodedPatch {
+    /// Of the first 10 m band, B02.
+    pub(crate) georeference: Option<Georeference>,
+    /// The label file (v1), if there is one.
+    pub(crate) labels: Option<Vec<u8>>,
+    /// Bytes of the twelve band files.
+    pub(crate) bytes: u64,
+    /// Band files that went through GDAL.
+    pub(crate) through_gdal: u64,
+}
+
+/// Why there is no decoded patch: a matter of the patch, or of the system.
+#[derive(Debug)]
+pub(crate) enum Undecoded {
+    Defect(Defect),
+    System(IngestError),
+}
+
+/// Decodes patches one after the other, reusing its buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    scratch: Vec<u8>,
+}
+
+impl Decoder {
+    /// Reads and checks all files of a patch. After an error the pixels are of no use.
+    ///
+    /// # Shapes
+    /// `pixels`: `u16` in three groups `[band, y, x]`, digital numbers as in the files.
+    pub(crate) fn decode(
+        &mut self,
+        raw: &RawPatch,
+        pixels: &mut PatchPixels,
+    ) -> Result<DecodedPatch, Undecoded> {
+        if let Some(defect) = missing_bands(&raw.id, &raw.missing()) {
+            return Err(Undecoded::Defect(defect));
+        }
+        let mut patch = DecodedPatch::default();
+        for band in Band::ALL {
+            let role = FileRole::Band(band);
+            let bytes = match raw.read(role, &mut self.scratch) {
+                Ok(bytes) => bytes,
+                Err(failure) => return Err(undecoded(&raw.id, role, failure)),
+            };
+            patch.bytes += bytes.len() as u64;
+            let side = band.resolution().side();
+            let (georeference, gdal) = read_band(bytes, side, pixels.band_slice_mut(band))
+                .map_err(|reason| {
+                    let reason = format!("{} {reason}", role.file_name(raw.id.as_str()));
+                    Undecoded::Defect(defect(&raw.id, Some(band), reason))
+                })?;
+            patch.through_gdal += u64::from(gdal);
+            if band == Band::B02 {
+                patch.georeference = georeference;
+            }
+        }
+        patch.labels = self.labels(raw)?;
+        Ok(patch)
+    }
+
+    fn labels(&mut self, raw: &RawPatch) -> Result<Option<Vec<u8>>, Undecoded> {
+        match raw.read(FileRole::Labels, &mut self.scratch) {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(ReadFailure::Flaw(Flaw::Missing)) => Ok(None),
+            Err(failure) => Err(undecoded(&raw.id, FileRole::Labels, failure)),
+        }
+    }
+}
+
+/// The second value tells whether GDAL read it.
+fn read_band(
+    bytes: &[u8],
+    side: usize,
+    out: &mut [u16],
+) -> Result<(Option<Georeference>, bool), String> {
+    match strict::read(bytes, side, out) {
+        Ok(georeference) => Ok((georeference, false)),
+        Err(NotStrict::Broken(reason)) => Err(reason),
+        Err(NotStrict::Foreign(why)) => {
+            tracing::trace!(why, "through GDAL");
+            raster::read(bytes, side, out).map(|georeference| (georeference, true))
+        }
+    }
+}
+
+fn undecoded(id: &PatchId, role: FileRole, failure: ReadFailure) -> Undecoded {
+    let band = match role {
+        FileRole::Band(band) => Some(band),
+        FileRole::Labels => None,
+    };
+    match failure {
+        ReadFailure::System(error) => Undecoded::System(error),
+        ReadFailure::Flaw(flaw) => {
+            Undecoded::Defect(defect(id, band, flaw.reason(&role.file_name(id.as_str()))))
+        }
+    }
+}
+
+/// A defect of a patch.
+pub(crate) fn defect(id: &PatchId, band: Option<Band>, reason: String) -> Defect {
+    Defect {
+        patch: id.to_string(),
+        band,
+        reason,
+    }
+}
+
+/// GDAL's name of a pixel type, from TIFF's `BitsPerSample` and `SampleFormat`.
+fn type_name(bits: u32, format: u32) -> String {
+    match format {
+        1 => format!("UInt{bits}"),
+        2 => format!("Int{bits}"),
+        3 => format!("Float{bits}"),
+        _ => format!("{bits} bits of sample format {format}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

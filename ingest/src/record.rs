@@ -1,0 +1,207 @@
+//! The files of `.ingest`: the plan, one record for each finished unit, and the report.
+//!
+//! Records are created, never changed: a record that is there means that the unit's shards are
+//! complete on disk. Its name holds the digest of the unit's patch ids, so that a unit whose patches
+//! changed (because one was found defective) is another unit.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::patch_id::PatchId;
+use chipmill_store::{ObjectRecord, create_object};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::IngestError;
+use crate::catalog::Told;
+use crate::source::Notes;
+use crate::statistics::{self, Histograms};
+
+/// One stored patch, as a unit's record keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredPatch {
+    pub(crate) id: PatchId,
+    /// What its files said.
+    pub(crate) told: Told,
+}
+
+/// What is known of a finished unit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct UnitRecord {
+    pub(crate) unit: u64,
+    pub(crate) patch_ids_digest: String,
+    /// The patches in its shard, in order. Empty when `quarantined` is not and the unit was planned:
+    /// then nothing was written, and its patches are dealt out anew without the defective ones.
+    pub(crate) patches: Vec<StoredPatch>,
+    pub(crate) objects: Vec<ObjectRecord>,
+    pub(crate) quarantined: Vec<Defect>,
+    /// Bytes of the band files of the stored patches.
+    pub(crate) bytes_in: u64,
+    pub(crate) notes: Notes,
+}
+
+/// The end of an archive stream: what it held besides the patches in units.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StreamEnd {
+    /// Units that the stream filled.
+    pub(crate) units: u64,
+    /// Defective patches after the last unit.
+    pub(crate) quarantined: Vec<Defect>,
+    pub(crate) notes: Notes,
+}
+
+/// The folder `.ingest` of a store.
+#[derive(Debug, Clone)]
+pub(crate) struct Workspace {
+    folder: PathBuf,
+}
+
+impl Workspace {
+    pub(crate) fn of(store: &Path) -> Self {
+        Self {
+            folder: store.join(chipmill_store::layout::INGEST),
+        }
+    }
+
+    pub(crate) fn plan(&self) -> PathBuf {
+        self.folder.join("plan.json")
+    }
+
+    pub(crate) fn report(&self) -> PathBuf {
+        self.folder.join("report.json")
+    }
+
+    pub(crate) fn stream_end(&self) -> PathBuf {
+        self.folder.join("stream.json")
+    }
+
+    /// Present once an archive was found not to be in id order.
+    pub(crate) fn unordered(&self) -> PathBuf {
+        self.folder.join("unordered")
+    }
+
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.folder.join("spool.bin")
+    }
+
+    pub(crate) fn spool_index(&self) -> PathBuf {
+        self.folder.join("spool.json")
+    }
+
+    pub(crate) fn spool_histograms(&self) -> PathBuf {
+        self.folder.join("spool.hist")
+    }
+
+    fn unit(&self, unit: u64, digest: &str, extension: &str) -> PathBuf {
+        let short = &digest[..digest.len().min(16)];
+        self.folder
+            .join("units")
+            .join(format!("{unit:06}-{short}.{extension}"))
+    }
+
+    /// The record of a unit, if it is finished.
+    pub(crate) fn finished(
+        &self,
+        unit: u64,
+        digest: &str,
+    ) -> Result<Option<UnitRecord>, IngestError> {
+        let path = self.unit(unit, digest, "json");
+        let record: Option<UnitRecord> = load(&path)?;
+        match record {
+            Some(r) if r.unit != unit || r.patch_ids_digest != digest => {
+                let reason = format!("it is the record of unit {} with other patches", r.unit);
+                Err(IngestError::Record { path, reason })
+            }
+            record => Ok(record),
+        }
+    }
+
+    /// The records of units 0, 1, 2 ... of a stream, as far as they go without a gap.
+    pub(crate) fn finished_run(&self) -> Result<Vec<UnitRecord>, IngestError> {
+        let mut names = names(&self.folder.join("units"))?;
+        names.retain(|n| n.ends_with(".json"));
+        names.sort();
+        let mut run: Vec<UnitRecord> = Vec::new();
+        for name in names {
+            let path = self.folder.join("units").join(&name);
+            let record: UnitRecord = load(&path)?.ok_or_else(|| IngestError::Record {
+                path,
+                reason: "it went away while it was read".to_owned(),
+            })?;
+            if record.unit == run.len() as u64 {
+                run.push(record);
+            }
+        }
+        Ok(run)
+    }
+
+    /// Records that a unit is finished; its shards must be on disk. The histograms come first, so
+    /// that a record never lacks them.
+    pub(crate) fn finish(
+        &self,
+        record: &UnitRecord,
+        histograms: Option<&Histograms>,
+    ) -> Result<(), IngestError> {
+        if let Some(histograms) = histograms {
+            let path = self.unit(record.unit, &record.patch_ids_digest, "hist");
+            save_histograms(&path, histograms)?;
+        }
+        create(
+            &self.unit(record.unit, &record.patch_ids_digest, "json"),
+            record,
+        )
+    }
+
+    /// The histograms of a finished unit.
+    pub(crate) fn histograms(&self, record: &UnitRecord) -> Result<Histograms, IngestError> {
+        load_histograms(&self.unit(record.unit, &record.patch_ids_digest, "hist"))
+    }
+}
+
+pub(crate) fn save_histograms(path: &Path, histograms: &Histograms) -> Result<(), IngestError> {
+    let bytes = statistics::to_bytes(histograms).map_err(IngestError::writing(path))?;
+    chipmill_store::write_object(path, &bytes).map_err(IngestError::writing(path))
+}
+
+pub(crate) fn load_histograms(path: &Path) -> Result<Histograms, IngestError> {
+    let bytes = fs::read(path).map_err(IngestError::reading(path))?;
+    statistics::from_bytes(&bytes).map_err(|reason| IngestError::Record {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+/// Creates a JSON file unless it is there: then somebody finished the same work first.
+pub(crate) fn create<T: Serialize>(path: &Path, value: &T) -> Result<(), IngestError> {
+    let json = serde_json::to_vec(value)
+        .map_err(|e| IngestError::writing(path)(std::io::Error::other(e)))?;
+    create_object(path, &json).map_err(IngestError::writing(path))?;
+    Ok(())
+}
+
+/// Reads a JSON file, `None` when there is none.
+pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, IngestError> {
+    let bytes = match fs::read(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(IngestError::reading(path))?,
+    };
+    let damaged = |e: serde_json::Error| IngestError::Record {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+/// The names in a folder; none when there is no folder.
+pub(crate) fn names(folder: &Path) -> Result<Vec<String>, IngestError> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(IngestError::reading(folder))?,
+    };
+    entries
+        .map(|e| e.map(|e| e.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_, _>>()
+        .map_err(IngestError::reading(folder))
+}

@@ -1,0 +1,48 @@
+//! Units side by side: while one lane writes and waits for the disk, another decodes.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::Job;
+use crate::IngestError;
+use crate::plan::Unit;
+use crate::record::UnitRecord;
+
+/// Units in flight at most. Each holds its encoded patches (164 MB raw at most) and, while it is
+/// written, a copy of one group of them: this bounds the memory for any number of threads.
+const LANES: usize = 2;
+
+type Make<'a> = dyn Fn(&Unit) -> Result<UnitRecord, IngestError> + Sync + 'a;
+
+/// Makes units in order of their index; the first error ends all lanes, a stop ends them between
+/// units. Gives the records of the units that were made, in any order.
+pub(super) fn make(
+    job: &Job<'_>,
+    units: &[Unit],
+    make: &Make<'_>,
+) -> Result<Vec<UnitRecord>, IngestError> {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let lane = || {
+        let mut made = Vec::new();
+        while !failed.load(Ordering::Relaxed) && !job.stop_wanted() {
+            let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                break;
+            };
+            match make(unit) {
+                Ok(record) => made.push(record),
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(made)
+    };
+    let lanes = LANES.min(job.pool.current_num_threads()).min(units.len());
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        let ends: Vec<_> = lanes.into_iter().map(super::join).collect();
+        let made: Vec<Vec<_>> = ends.into_iter().collect::<Result<_, _>>()?;
+        Ok(made.into_iter().flatten().collect())
+    })
+}

@@ -1,0 +1,176 @@
+//! Plan, work, finalize.
+//!
+//! Folders are worked on unit by unit, in any order ([`planned`]). Archives are read once, front to
+//! back ([`stream`]): in id order they fill shards directly, in any other order they go through a
+//! spool ([`spool`]). Whichever way, shard `k` holds the whole patches `k * S ..` in id order, so
+//! that the store is the same.
+
+mod convert;
+mod finalize;
+mod flow;
+mod lanes;
+mod planned;
+mod planning;
+mod spool;
+mod stream;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use chipmill_schemas::ingest::{Defect, IngestSummary};
+use chipmill_store::{ObjectRecord, PatchEncoder, StoreShape, StoreWriter};
+use rayon::ThreadPool;
+
+use crate::catalog::Catalog;
+use crate::quality::Quality;
+use crate::record::{UnitRecord, Workspace};
+use crate::source::{Notes, Source};
+use crate::statistics::Histograms;
+use crate::{IngestError, IngestOptions, MAX_SHARD_PATCHES, Progress, cpu};
+
+/// All that the stages share.
+struct Job<'a> {
+    options: &'a IngestOptions,
+    catalog: Catalog,
+    workspace: Workspace,
+    quality: Quality<'a>,
+    encoder: PatchEncoder,
+    pool: ThreadPool,
+    stop: &'a AtomicBool,
+    progress: &'a dyn Progress,
+}
+
+/// All units are done: what they hold.
+struct Worked {
+    /// In order; together they are the store.
+    records: Vec<UnitRecord>,
+    defects: Vec<Defect>,
+    notes: Notes,
+    histograms: Histograms,
+}
+
+pub(crate) fn ingest(
+    options: &IngestOptions,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<IngestSummary, IngestError> {
+    let (began, cpu_began) = (Instant::now(), cpu::seconds());
+    check(options)?;
+    progress.stage("plan");
+    let sources = options
+        .sources
+        .iter()
+        .map(|p| Source::recognise(p))
+        .collect::<Result<Vec<_>, _>>()?;
+    let job = Job::new(options, stop, progress)?;
+    let planned = planning::plan(&job, &sources)?;
+    let finished = planning::settle(&job, &planned.plan)?;
+    let is_finished = finished.is_some();
+    let mut summary = match finished {
+        Some(summary) => summary,
+        None => {
+            let worked = job.work(&planned, &sources)?;
+            job.check_stop(worked.records.len())?;
+            finalize::finalize(&job, &planned, worked)?
+        }
+    };
+    summary.seconds = began.elapsed().as_secs_f64();
+    if !is_finished {
+        summary.patches_per_s = rate(summary.patches, summary.seconds);
+    }
+    summary.cpu_seconds = cpu::seconds() - cpu_began;
+    Ok(summary)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of patches are far below 2^53"
+)]
+fn rate(patches: u64, seconds: f64) -> f64 {
+    patches as f64 / seconds
+}
+
+fn check(options: &IngestOptions) -> Result<(), IngestError> {
+    let wrong = |text: String| Err(IngestError::Options(text));
+    if options.sources.is_empty() {
+        return wrong("no source is given; expected a folder or an archive of patches".to_owned());
+    }
+    if !(1..=MAX_SHARD_PATCHES).contains(&options.shard_patches) {
+        let found = options.shard_patches;
+        return wrong(format!(
+            "shard_patches is {found}, expected 1 to {MAX_SHARD_PATCHES}"
+        ));
+    }
+    if options.limit == Some(0) {
+        return wrong("limit is 0, expected at least 1 patch".to_owned());
+    }
+    Ok(())
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        options: &'a IngestOptions,
+        stop: &'a AtomicBool,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, IngestError> {
+        let name = |i| format!("ingest-{i}");
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(options.threads);
+        Ok(Self {
+            options,
+            catalog: Catalog::load(&options.metadata)?,
+            workspace: Workspace::of(&options.store),
+            quality: Quality {
+                strict: options.strict,
+                progress,
+            },
+            encoder: PatchEncoder::new(options.codec)?,
+            pool: threads.thread_name(name).build()?,
+            stop,
+            progress,
+        })
+    }
+
+    fn work(&self, planned: &planning::Planned, sources: &[Source]) -> Result<Worked, IngestError> {
+        self.check_stop(0)?;
+        self.progress.stage("work");
+        match &planned.listing {
+            Some(listing) => planned::work(self, listing, &planned.plan),
+            None => stream::work(self, sources),
+        }
+    }
+
+    /// Ends the ingest between units when a stop is wanted.
+    fn check_stop(&self, finished: usize) -> Result<(), IngestError> {
+        if self.stop_wanted() {
+            return Err(IngestError::Interrupted {
+                finished: finished as u64,
+            });
+        }
+        Ok(())
+    }
+
+    fn stop_wanted(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// The writer of a store of so many patches.
+    fn writer(&self, patches: u64) -> Result<StoreWriter, IngestError> {
+        let shape = StoreShape {
+            patches,
+            shard_patches: self.options.shard_patches,
+            codec: self.options.codec,
+        };
+        Ok(StoreWriter::new(&self.options.store, shape)?)
+    }
+}
+
+fn object_bytes(objects: &[ObjectRecord]) -> u64 {
+    objects.iter().map(|o| o.bytes).sum()
+}
+
+/// The result of a thread; its panic goes on in this one.
+fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

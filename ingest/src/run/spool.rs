@@ -1,0 +1,220 @@
+//! Archives in any order: encoded patches go to a file as they come, and from there to shards.
+//!
+//! Memory holds an index of about 150 bytes a patch, and the units in flight. An interrupted spool
+//! begins anew; a complete one (its index is there) is not read from the archive again.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use chipmill_schemas::ingest::Defect;
+use chipmill_store::{EncodedPatch, PatchPixels, StoreWriter, WriteError, patch_ids_digest};
+use serde::{Deserialize, Serialize};
+
+use super::convert::{Converted, Outcome};
+use super::flow::{self, Order};
+use super::{Job, Worked, lanes, planning};
+use crate::IngestError;
+use crate::plan::{self, Unit};
+use crate::record::{self, StoredPatch, UnitRecord};
+use crate::source::{Notes, Source};
+use crate::statistics::Histograms;
+
+const BUFFER: usize = 1 << 20;
+
+/// What lies where in the spool, and what the stream held besides.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Index {
+    /// In id order.
+    patches: Vec<Spooled>,
+    quarantined: Vec<Defect>,
+    notes: Notes,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Spooled {
+    offset: u64,
+    length: usize,
+    bytes_in: u64,
+    stored: StoredPatch,
+}
+
+/// Works until the stream is in units.
+pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestError> {
+    let index: Option<Index> = record::load(&job.workspace.spool_index())?;
+    let index = match index {
+        Some(index) => index,
+        None => spool(job, sources)?,
+    };
+    let records = assemble(job, &index)?;
+    let histograms = record::load_histograms(&job.workspace.spool_histograms())?;
+    Ok(Worked {
+        records,
+        defects: index.quarantined,
+        notes: index.notes,
+        histograms,
+    })
+}
+
+/// Reads the stream into the spool.
+fn spool(job: &Job<'_>, sources: &[Source]) -> Result<Index, IngestError> {
+    let path = job.workspace.spool();
+    let mut spooling = Spooling::begin(job, &path)?;
+    let sink = &mut |outcome, pixels: &PatchPixels| spooling.take(outcome, pixels);
+    let end = flow::run(job, sources, Order::Any, None, sink)?;
+    if end.broken {
+        return Err(IngestError::Interrupted { finished: 0 });
+    }
+    if end.seen == 0 {
+        return Err(planning::no_patches(job, &end.notes.lines()));
+    }
+    let mut index = spooling.finish()?;
+    index.notes.merge(&end.notes);
+    record::create(&job.workspace.spool_index(), &index)?;
+    Ok(index)
+}
+
+struct Spooling<'a> {
+    job: &'a Job<'a>,
+    path: &'a Path,
+    file: BufWriter<File>,
+    offset: u64,
+    index: Index,
+    histograms: Histograms,
+}
+
+impl<'a> Spooling<'a> {
+    fn begin(job: &'a Job<'a>, path: &'a Path) -> Result<Self, IngestError> {
+        let file = File::create(path).map_err(IngestError::writing(path))?;
+        Ok(Self {
+            job,
+            path,
+            file: BufWriter::with_capacity(BUFFER, file),
+            offset: 0,
+            index: Index::default(),
+            histograms: Histograms::default(),
+        })
+    }
+
+    fn take(
+        &mut self,
+        outcome: Outcome,
+        pixels: &PatchPixels,
+    ) -> Result<ControlFlow<()>, IngestError> {
+        match outcome {
+            Err(defect) => self.index.quarantined.push(defect),
+            Ok(patch) => {
+                let split = self.job.catalog.split(&patch.stored.id);
+                self.histograms.add(split, pixels);
+                self.push(patch)?;
+            }
+        }
+        let stop = self.job.stop_wanted();
+        Ok(if stop {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn push(&mut self, patch: Converted) -> Result<(), IngestError> {
+        patch.note(&mut self.index.notes);
+        let bytes = patch.encoded.to_bytes();
+        self.file
+            .write_all(&bytes)
+            .map_err(IngestError::writing(self.path))?;
+        self.index.patches.push(Spooled {
+            offset: self.offset,
+            length: bytes.len(),
+            bytes_in: patch.bytes,
+            stored: patch.stored,
+        });
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Everything is on disk before the index, which says so, is.
+    fn finish(mut self) -> Result<Index, IngestError> {
+        let done = self
+            .file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_all());
+        done.map_err(IngestError::writing(self.path))?;
+        record::save_histograms(&self.job.workspace.spool_histograms(), &self.histograms)?;
+        self.index
+            .patches
+            .sort_by(|a, b| a.stored.id.cmp(&b.stored.id));
+        Ok(self.index)
+    }
+}
+
+/// Makes the units that are not finished.
+fn assemble(job: &Job<'_>, index: &Index) -> Result<Vec<UnitRecord>, IngestError> {
+    let units = plan::units(index.patches.len(), job.options.shard_patches);
+    let digest = |u: &Unit| {
+        patch_ids_digest(
+            index.patches[u.patches.clone()]
+                .iter()
+                .map(|p| &p.stored.id),
+        )
+    };
+    let (mut records, mut pending) = (Vec::new(), Vec::new());
+    for unit in &units {
+        match job.workspace.finished(unit.index, &digest(unit))? {
+            // What a record of the time before the disorder was found notes is in the index as well.
+            Some(record) => records.push(UnitRecord {
+                notes: Notes::default(),
+                ..record
+            }),
+            None => pending.push(unit.clone()),
+        }
+    }
+    if pending.is_empty() {
+        return Ok(records);
+    }
+    let path = job.workspace.spool();
+    let file = File::open(&path).map_err(IngestError::reading(&path))?;
+    let writer = job.writer(index.patches.len() as u64)?;
+    let make = |unit: &Unit| {
+        let patches = &index.patches[unit.patches.clone()];
+        make(job, &file, patches, (unit.index, digest(unit)), &writer)
+    };
+    records.extend(lanes::make(job, &pending, &make)?);
+    records.sort_by_key(|r| r.unit);
+    if records.len() < units.len() {
+        return Err(IngestError::Interrupted {
+            finished: records.len() as u64,
+        });
+    }
+    Ok(records)
+}
+
+fn make(
+    job: &Job<'_>,
+    spool: &File,
+    patches: &[Spooled],
+    (unit, patch_ids_digest): (u64, String),
+    writer: &StoreWriter,
+) -> Result<UnitRecord, IngestError> {
+    let path = job.workspace.spool();
+    let mut encoded = Vec::with_capacity(patches.len());
+    for patch in patches {
+        let mut bytes = vec![0; patch.length];
+        spool
+            .read_exact_at(&mut bytes, patch.offset)
+            .map_err(IngestError::reading(&path))?;
+        encoded.push(EncodedPatch::from_bytes(&bytes).map_err(WriteError::from)?);
+    }
+    let record = UnitRecord {
+        unit,
+        patch_ids_digest,
+        objects: writer.write_shard(unit, &encoded)?,
+        patches: patches.iter().map(|p| p.stored.clone()).collect(),
+        bytes_in: patches.iter().map(|p| p.bytes_in).sum(),
+        ..UnitRecord::default()
+    };
+    job.workspace.finish(&record, None)?;
+    Ok(record)
+}

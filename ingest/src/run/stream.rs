@@ -1,0 +1,201 @@
+//! Archives in id order: whole patches fill one shard after the other as they come.
+//!
+//! A resumed stream is read again from its beginning (a compressed archive cannot be entered in the
+//! middle), but patches in finished units are passed over unread. An archive that turns out not to
+//! be in order goes through the spool instead.
+
+use std::ops::ControlFlow;
+
+use chipmill_schemas::ingest::Defect;
+use chipmill_store::{EncodedPatch, PatchPixels, patch_ids_digest};
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::convert::{Converted, Outcome};
+use super::flow::{self, FlowEnd, Order};
+use super::{Job, Worked, join, planning, spool};
+use crate::IngestError;
+use crate::record::{self, StreamEnd, UnitRecord};
+use crate::source::Source;
+use crate::statistics::Histograms;
+
+/// Works until the stream is in units.
+pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestError> {
+    job.progress.total(job.options.limit.map(|l| l as u64));
+    if job.workspace.unordered().is_file() {
+        return spool::work(job, sources);
+    }
+    let mut records = job.workspace.finished_run()?;
+    let end: Option<StreamEnd> = record::load(&job.workspace.stream_end())?;
+    let end = match end {
+        Some(end) => end,
+        None => match fill(job, sources, &mut records)? {
+            Filled::All(end) => end,
+            Filled::OutOfOrder => {
+                record::create(&job.workspace.unordered(), &())?;
+                return spool::work(job, sources);
+            }
+        },
+    };
+    let mut histograms = Histograms::default();
+    for record in &records {
+        histograms.merge(&job.workspace.histograms(record)?);
+    }
+    let in_units = records.iter().flat_map(|r| r.quarantined.clone());
+    let defects = in_units.chain(end.quarantined).collect();
+    Ok(Worked {
+        records,
+        defects,
+        notes: end.notes,
+        histograms,
+    })
+}
+
+enum Filled {
+    All(StreamEnd),
+    OutOfOrder,
+}
+
+/// Fills the units after those that are finished.
+fn fill(
+    job: &Job<'_>,
+    sources: &[Source],
+    records: &mut Vec<UnitRecord>,
+) -> Result<Filled, IngestError> {
+    let finished: usize = records.iter().map(|r| r.patches.len()).sum();
+    job.progress.advance(finished as u64, 0);
+    for defect in records.iter().flat_map(|r| &r.quarantined) {
+        job.quality.quarantine(defect)?;
+    }
+    let through = records
+        .last()
+        .and_then(|r| r.patches.last())
+        .map(|p| p.id.clone());
+    let first = records.len() as u64;
+    let (hand_over, handed_over) = bounded(0);
+    let mut filling = Filling {
+        job,
+        unit: Unit::new(first),
+        hand_over,
+    };
+    let (end, rest, written) = std::thread::scope(|scope| {
+        let write = scope.spawn(|| write_all(job, &handed_over));
+        let sink = &mut |outcome, pixels: &PatchPixels| Ok(filling.take(outcome, pixels));
+        let end = flow::run(job, sources, Order::Ascending, through.as_ref(), sink);
+        let rest = filling.end(&end);
+        (end, rest, join(write))
+    });
+    records.extend(written?);
+    let end = end?;
+    if end.out_of_order.is_some() {
+        return Ok(Filled::OutOfOrder);
+    }
+    if end.broken {
+        return Err(IngestError::Interrupted {
+            finished: records.len() as u64,
+        });
+    }
+    if end.seen == 0 {
+        return Err(planning::no_patches(job, &end.notes.lines()));
+    }
+    let units = records.len() as u64;
+    let end = StreamEnd {
+        units,
+        quarantined: rest,
+        notes: end.notes,
+    };
+    record::create(&job.workspace.stream_end(), &end)?;
+    Ok(Filled::All(end))
+}
+
+/// A unit being filled.
+struct Unit {
+    record: UnitRecord,
+    encoded: Vec<EncodedPatch>,
+    histograms: Histograms,
+}
+
+impl Unit {
+    fn new(unit: u64) -> Self {
+        let record = UnitRecord {
+            unit,
+            ..UnitRecord::default()
+        };
+        Self {
+            record,
+            encoded: Vec::new(),
+            histograms: Histograms::default(),
+        }
+    }
+
+    fn push(&mut self, patch: Converted) {
+        patch.note(&mut self.record.notes);
+        self.record.bytes_in += patch.bytes;
+        self.record.patches.push(patch.stored);
+        self.encoded.push(patch.encoded);
+    }
+}
+
+struct Filling<'a> {
+    job: &'a Job<'a>,
+    unit: Unit,
+    /// Without a buffer: one unit is filled while one is written, and no third is in memory.
+    hand_over: Sender<Unit>,
+}
+
+impl Filling<'_> {
+    fn take(&mut self, outcome: Outcome, pixels: &PatchPixels) -> ControlFlow<()> {
+        match outcome {
+            Err(defect) => self.unit.record.quarantined.push(defect),
+            Ok(patch) => {
+                let split = self.job.catalog.split(&patch.stored.id);
+                self.unit.histograms.add(split, pixels);
+                self.unit.push(patch);
+            }
+        }
+        if self.unit.encoded.len() < self.job.options.shard_patches as usize {
+            return ControlFlow::Continue(());
+        }
+        let next = Unit::new(self.unit.record.unit + 1);
+        let handed_over = self.hand_over.send(std::mem::replace(&mut self.unit, next));
+        if handed_over.is_err() || self.job.stop_wanted() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Hands over the last, short unit of a stream that was read to its end; gives the defects that
+    /// are in no unit. Dropping the sender lets the writing thread end.
+    fn end(mut self, end: &Result<FlowEnd, IngestError>) -> Vec<Defect> {
+        let complete = end
+            .as_ref()
+            .is_ok_and(|e| !e.broken && e.out_of_order.is_none());
+        if !complete {
+            return Vec::new();
+        }
+        if self.unit.encoded.is_empty() {
+            return std::mem::take(&mut self.unit.record.quarantined);
+        }
+        // A writer that is gone has failed, and its error is what the caller sees.
+        let _ = self.hand_over.send(self.unit);
+        Vec::new()
+    }
+}
+
+fn write_all(job: &Job<'_>, handed_over: &Receiver<Unit>) -> Result<Vec<UnitRecord>, IngestError> {
+    let mut records = Vec::new();
+    for Unit {
+        mut record,
+        encoded,
+        histograms,
+    } in handed_over
+    {
+        record.patch_ids_digest = patch_ids_digest(record.patches.iter().map(|p| &p.id));
+        // How many patches follow is not known; this shard is as long as if it were the last.
+        let before = record.unit * u64::from(job.options.shard_patches);
+        let writer = job.writer(before + encoded.len() as u64)?;
+        record.objects = writer.write_shard(record.unit, &encoded)?;
+        job.workspace.finish(&record, Some(&histograms))?;
+        records.push(record);
+    }
+    Ok(records)
+}

@@ -1,0 +1,252 @@
+//! A tar archive as a source: one pass over the stream, one patch at a time in memory.
+//!
+//! GNU long names and PAX paths are understood. Every size that the archive states is capped before
+//! it is believed; links, devices and names that leave the archive are refused and noted.
+
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use chipmill_schemas::patch_id::PatchId;
+use tar::{Archive, Entry, EntryType};
+
+use super::member::folder_and_file;
+use super::raw::{FILES, RawFiles};
+use super::{Compression, FILE_CAP, FileRole, Flaw, Notes, RawFile, RawPatch};
+use crate::IngestError;
+
+/// Most bytes of a long name or of PAX records that are read.
+const EXTENSION_CAP: u64 = 1 << 16;
+
+/// Receives what a stream holds.
+pub(crate) trait Receiver {
+    /// Whether the files of this patch are wanted; those of others are passed over unread.
+    fn wants(&mut self, id: &PatchId) -> bool;
+
+    /// A patch is complete (as far as the archive has it); `None` when it was not wanted.
+    fn receive(&mut self, id: PatchId, patch: Option<RawPatch>) -> ControlFlow<()>;
+}
+
+/// Streams an archive into a receiver, to its end or until the receiver breaks.
+///
+/// # Errors
+/// [`IngestError::Archive`] when the archive is damaged, cut short, or lies about its sizes.
+pub(crate) fn stream(
+    path: &Path,
+    compression: Compression,
+    receiver: &mut dyn Receiver,
+) -> Result<Notes, IngestError> {
+    let mut archive = Archive::new(compression.open(path)?);
+    let mut splitter = Splitter {
+        receiver,
+        notes: Notes::default(),
+        current: None,
+        position: 0,
+    };
+    let end = splitter.run(&mut archive);
+    let (notes, position) = (splitter.notes, splitter.position);
+    let damaged = |source| IngestError::Archive {
+        path: path.to_owned(),
+        position,
+        source,
+    };
+    if end.map_err(damaged)?.is_continue() {
+        // What follows the end of the tar stream is read as well: there the checksums stand.
+        io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(damaged)?;
+    }
+    Ok(notes)
+}
+
+struct Splitter<'a> {
+    receiver: &'a mut dyn Receiver,
+    notes: Notes,
+    current: Option<(PatchId, Option<Box<[RawFile; FILES]>>)>,
+    position: u64,
+}
+
+/// What the extension members before a member say of it.
+#[derive(Default)]
+struct Extension {
+    long_name: Option<Vec<u8>>,
+    pax_path: Option<Vec<u8>>,
+    pax_size: Option<u64>,
+    sparse: bool,
+}
+
+impl Splitter<'_> {
+    fn run(&mut self, archive: &mut Archive<Box<dyn Read + Send>>) -> io::Result<ControlFlow<()>> {
+        let mut extension = Extension::default();
+        for entry in archive.entries()?.raw(true) {
+            let mut entry = entry?;
+            self.position = entry.raw_header_position();
+            if extension.take(&mut entry)? {
+                continue;
+            }
+            if self
+                .member(&mut entry, &std::mem::take(&mut extension))?
+                .is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(self.finish())
+    }
+
+    fn member<R: Read>(
+        &mut self,
+        entry: &mut Entry<'_, R>,
+        extension: &Extension,
+    ) -> io::Result<ControlFlow<()>> {
+        let name = extension.name(entry);
+        let shown = String::from_utf8_lossy(&name[..name.len().min(300)]).into_owned();
+        let kind = entry.header().entry_type();
+        if kind.is_dir() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if !matches!(kind, EntryType::Regular | EntryType::Continuous) || extension.sparse {
+            self.notes.add(
+                "members refused, not plain files (links, devices, sparse)",
+                &shown,
+            );
+            return Ok(ControlFlow::Continue(()));
+        }
+        extension.check_size(entry.size(), &shown)?;
+        match folder_and_file(&name) {
+            Ok((folder, file)) => self.file(entry, folder, file, &shown),
+            Err(refusal) => {
+                self.notes.add(refusal.note(), &shown);
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    }
+
+    fn file<R: Read>(
+        &mut self,
+        entry: &mut Entry<'_, R>,
+        folder: &str,
+        file: &str,
+        shown: &str,
+    ) -> io::Result<ControlFlow<()>> {
+        let Some(role) = FileRole::of(folder, file) else {
+            self.notes.add("files not understood", shown);
+            return Ok(ControlFlow::Continue(()));
+        };
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|(id, _)| id.as_str() != folder)
+        {
+            let Ok(id) = folder.parse::<PatchId>() else {
+                self.notes.add("files not understood", shown);
+                return Ok(ControlFlow::Continue(()));
+            };
+            if self.finish().is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let files = self.receiver.wants(&id).then(Box::default);
+            self.current = Some((id, files));
+        }
+        if let Some((_, Some(files))) = &mut self.current {
+            let slot = &mut files[role.index()];
+            *slot = read(entry, slot)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn finish(&mut self) -> ControlFlow<()> {
+        let Some((id, files)) = self.current.take() else {
+            return ControlFlow::Continue(());
+        };
+        let patch = files.map(|files| RawPatch {
+            id: id.clone(),
+            files: RawFiles::Memory(files),
+        });
+        self.receiver.receive(id, patch)
+    }
+}
+
+fn read<R: Read>(entry: &mut Entry<'_, R>, slot: &RawFile) -> io::Result<RawFile> {
+    if !matches!(slot, RawFile::Absent) {
+        return Ok(RawFile::Flawed(Flaw::Twice));
+    }
+    let size = entry.size();
+    if size > FILE_CAP {
+        return Ok(RawFile::Flawed(Flaw::TooLarge(size)));
+    }
+    read_whole(entry, size).map(RawFile::Bytes)
+}
+
+/// The caller has compared `size` with a cap.
+fn read_whole<R: Read>(entry: &mut Entry<'_, R>, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+    entry.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Extension {
+    /// Takes in an extension member; false when the member is none.
+    fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<bool> {
+        match entry.header().entry_type() {
+            EntryType::GNULongName => {
+                let mut name = read_capped(entry)?;
+                while name.last() == Some(&0) {
+                    name.pop();
+                }
+                self.long_name = Some(name);
+            }
+            EntryType::XHeader => self.take_pax(&read_capped(entry)?)?,
+            // Targets of links are not followed, and global records hold no names of members.
+            EntryType::GNULongLink | EntryType::XGlobalHeader => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn take_pax(&mut self, records: &[u8]) -> io::Result<()> {
+        for record in tar::PaxExtensions::new(records) {
+            let record = record?;
+            match record.key_bytes() {
+                b"path" => self.pax_path = Some(record.value_bytes().to_vec()),
+                b"size" => {
+                    let size = record.value().ok().and_then(|v| v.parse().ok());
+                    self.pax_size = Some(size.ok_or_else(|| invalid("a PAX size is no number"))?);
+                }
+                key if key.starts_with(b"GNU.sparse") => self.sparse = true,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn name<R: Read>(&self, entry: &Entry<'_, R>) -> Vec<u8> {
+        let extended = self.pax_path.as_ref().or(self.long_name.as_ref());
+        extended
+            .cloned()
+            .unwrap_or_else(|| entry.header().path_bytes().into_owned())
+    }
+
+    /// Two sizes of one member let two readers see two different archives.
+    fn check_size(&self, size: u64, name: &str) -> io::Result<()> {
+        match self.pax_size {
+            Some(pax) if pax != size => Err(invalid(&format!(
+                "{name} has {size} bytes by its header and {pax} by PAX"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read_capped<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
+    let size = entry.size();
+    if size > EXTENSION_CAP {
+        return Err(invalid(&format!("a name or PAX record of {size} bytes")));
+    }
+    read_whole(entry, size)
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! How an archive is compressed, by its first bytes.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use crate::IngestError;
+
+/// Compression of a tar archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Plain `.tar`.
+    None,
+    /// `.tar.gz`, of one or several gzip members.
+    Gzip,
+    /// `.tar.zst`.
+    Zstd,
+}
+
+/// Enough of a file to tell: one tar header.
+const HEAD: usize = 512;
+const INPUT_BUFFER: usize = 1 << 20;
+const OUTPUT_BUFFER: usize = 1 << 18;
+
+impl Compression {
+    /// Looks at the first bytes of a file; its name does not matter.
+    ///
+    /// # Errors
+    /// [`IngestError::NotASource`] when they are of no archive.
+    pub fn recognise(path: &Path) -> Result<Self, IngestError> {
+        let mut head = Vec::with_capacity(HEAD);
+        let file = File::open(path).map_err(IngestError::reading(path))?;
+        let length = HEAD as u64;
+        file.take(length)
+            .read_to_end(&mut head)
+            .map_err(IngestError::reading(path))?;
+        Self::of_head(&head).ok_or_else(|| IngestError::NotASource {
+            path: path.to_owned(),
+            found: describe(&head),
+        })
+    }
+
+    fn of_head(head: &[u8]) -> Option<Self> {
+        if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            Some(Self::Zstd)
+        } else if head.starts_with(&[0x1f, 0x8b]) {
+            Some(Self::Gzip)
+        } else if is_tar_header(head) {
+            Some(Self::None)
+        } else {
+            None
+        }
+    }
+
+    /// The tar stream of a file.
+    pub(crate) fn open(self, path: &Path) -> Result<Box<dyn Read + Send>, IngestError> {
+        let file = File::open(path).map_err(IngestError::reading(path))?;
+        let input = BufReader::with_capacity(INPUT_BUFFER, file);
+        Ok(match self {
+            Self::None => Box::new(input),
+            Self::Gzip => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(input))),
+            Self::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(input);
+                Box::new(buffered(decoder.map_err(IngestError::reading(path))?))
+            }
+        })
+    }
+}
+
+fn buffered<R: Read>(reader: R) -> BufReader<R> {
+    BufReader::with_capacity(OUTPUT_BUFFER, reader)
+}
+
+/// The checksum in bytes 148..156 is the sum of all bytes with itself as eight spaces.
+fn is_tar_header(head: &[u8]) -> bool {
+    if head.len() < HEAD {
+        return false;
+    }
+    let sum: u32 = head[..148]
+        .iter()
+        .chain(&head[156..HEAD])
+        .map(|&b| u32::from(b))
+        .sum();
+    let field = head[148..156]
+        .split(|&b| b == 0 || b == b' ')
+        .find(|f| !f.is_empty());
+    let stored = field.and_then(|f| u32::from_str_radix(std::str::from_utf8(f).ok()?, 8).ok());
+    stored == Some(sum + 8 * u32::from(b' '))
+}
+
+fn describe(head: &[u8]) -> String {
+    if head.is_empty() {
+        return "an empty file".to_owned();
+    }
+    let bytes: Vec<String> = head.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    format!("a file that begins with the bytes {}", bytes.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn archives_are_recognised_by_content_and_not_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("misnamed.csv");
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        tar.append_data(&mut header, "a/b", &b"xyz"[..]).unwrap();
+        let tar = tar.into_inner().unwrap();
+        std::fs::write(&path, &tar).unwrap();
+        assert_eq!(Compression::recognise(&path).unwrap(), Compression::None);
+        std::fs::write(&path, zstd::encode_all(&tar[..], 1).unwrap()).unwrap();
+        assert_eq!(Compression::recognise(&path).unwrap(), Compression::Zstd);
+        std::fs::write(&path, "patch_id,split\n").unwrap();
+        let text = Compression::recognise(&path).unwrap_err().to_string();
+        assert!(
+            text.contains("misnamed.csv") && text.contains(".tar.zst"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! A folder as a source: v1 (patch folders directly below), v2 (tile folders), or a folder above
+//! either.
+
+use std::ffi::OsString;
+use std::fs::{self, DirEntry};
+use std::path::{Path, PathBuf};
+
+use chipmill_schemas::band::Band;
+use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::patch_id::PatchId;
+use rayon::prelude::*;
+
+use super::raw::{RawFiles, missing_bands};
+use super::{FileRole, Notes, RawPatch};
+use crate::IngestError;
+
+/// How many folders deep a patch folder may lie: `source/BigEarthNet-S2/<tile>/<patch>`.
+const DEPTH: usize = 3;
+
+/// A patch folder, listed but not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FolderPatch {
+    pub(crate) id: PatchId,
+    /// Index of the folder above in [`Listing::parents`].
+    pub(crate) parent: usize,
+    /// Bands whose file is absent.
+    missing: Vec<Band>,
+    /// Whether a label file is there.
+    pub(crate) labels: bool,
+}
+
+impl FolderPatch {
+    /// The defect that the listing shows, if any.
+    pub(crate) fn defect(&self) -> Option<Defect> {
+        missing_bands(&self.id, &self.missing)
+    }
+}
+
+/// All patches of some folders, in id order, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) parents: Vec<PathBuf>,
+    pub(crate) patches: Vec<FolderPatch>,
+    pub(crate) notes: Notes,
+}
+
+impl Listing {
+    /// Lists the patches of a folder and the names of their files; opens no file.
+    ///
+    /// Uses the current rayon pool.
+    ///
+    /// # Errors
+    /// [`IngestError::Io`] when a folder cannot be listed.
+    pub(crate) fn of(root: &Path) -> Result<Self, IngestError> {
+        let mut walk = Walk::default();
+        walk.folder(root, 0)?;
+        let listed: Result<Vec<_>, _> = walk
+            .patches
+            .into_par_iter()
+            .map(|(id, parent)| list(&walk.parents, id, parent))
+            .collect();
+        let mut listing = Self {
+            parents: walk.parents,
+            notes: walk.notes,
+            patches: Vec::new(),
+        };
+        for (patch, notes) in listed? {
+            listing.notes.merge(&notes);
+            listing.patches.extend(patch);
+        }
+        listing.patches.par_sort_by(|a, b| a.id.cmp(&b.id));
+        listing.drop_repeated();
+        Ok(listing)
+    }
+
+    /// Adds the patches of a further folder; those known already stay as they are.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let shift = self.parents.len();
+        self.parents.extend(other.parents);
+        self.notes.merge(&other.notes);
+        let shifted = |p: FolderPatch| FolderPatch {
+            parent: p.parent + shift,
+            ..p
+        };
+        self.patches.extend(other.patches.into_iter().map(shifted));
+        self.patches.par_sort_by(|a, b| a.id.cmp(&b.id));
+        self.drop_repeated();
+    }
+
+    /// The raw patch of a listed one.
+    pub(crate) fn raw(&self, patch: &FolderPatch) -> RawPatch {
+        let folder = self.parents[patch.parent].join(patch.id.as_str());
+        RawPatch {
+            id: patch.id.clone(),
+            files: RawFiles::Folder(folder),
+        }
+    }
+
+    /// The sort is stable, so of equal ids the first source's comes first and stays.
+    fn drop_repeated(&mut self) {
+        let notes = &mut self.notes;
+        self.patches.dedup_by(|later, first| {
+            let same = later.id == first.id;
+            if same {
+                notes.add(
+                    "patches found more than once, taken from the first place",
+                    first.id.as_str(),
+                );
+            }
+            same
+        });
+    }
+}
+
+#[derive(Default)]
+struct Walk {
+    parents: Vec<PathBuf>,
+    patches: Vec<(PatchId, usize)>,
+    notes: Notes,
+}
+
+impl Walk {
+    fn folder(&mut self, path: &Path, depth: usize) -> Result<(), IngestError> {
+        let parent = self.parents.len();
+        self.parents.push(path.to_owned());
+        let mut below = Vec::new();
+        for entry in fs::read_dir(path).map_err(IngestError::reading(path))? {
+            let entry = entry.map_err(IngestError::reading(path))?;
+            let name = entry.file_name();
+            if !is_folder(&entry)? {
+                self.note("files not understood", &entry.path());
+            } else if let Some(id) = name.to_str().and_then(|n| n.parse().ok()) {
+                self.patches.push((id, parent));
+            } else {
+                below.push(name);
+            }
+        }
+        below.sort();
+        below
+            .into_iter()
+            .try_for_each(|name| self.below(path, &name, depth))
+    }
+
+    fn below(&mut self, path: &Path, name: &OsString, depth: usize) -> Result<(), IngestError> {
+        let folder = path.join(name);
+        if depth < DEPTH {
+            return self.folder(&folder, depth + 1);
+        }
+        self.note("folders not entered, too deep for patches", &folder);
+        Ok(())
+    }
+
+    fn note(&mut self, kind: &str, path: &Path) {
+        self.notes.add(kind, &path.display().to_string());
+    }
+}
+
+/// Follows links: subsets of a data set are often folders of links.
+fn is_folder(entry: &DirEntry) -> Result<bool, IngestError> {
+    let path = entry.path();
+    let kind = entry.file_type().map_err(IngestError::reading(&path))?;
+    if kind.is_symlink() {
+        return Ok(fs::metadata(&path).is_ok_and(|m| m.is_dir()));
+    }
+    Ok(kind.is_dir())
+}
+
+/// Lists one patch folder. A folder named like a patch that holds files, but no band or label file,
+/// belongs to something else (such as the reference maps) and is only noted.
+fn list(
+    parents: &[PathBuf],
+    id: PatchId,
+    parent: usize,
+) -> Result<(Option<FolderPatch>, Notes), IngestError> {
+    let folder = parents[parent].join(id.as_str());
+    let mut notes = Notes::default();
+    let mut found = [false; super::raw::FILES];
+    for entry in fs::read_dir(&folder).map_err(IngestError::reading(&folder))? {
+        let entry = entry.map_err(IngestError::reading(&folder))?;
+        match entry
+            .file_name()
+            .to_str()
+            .and_then(|n| FileRole::of(id.as_str(), n))
+        {
+            Some(role) => found[role.index()] = true,
+            None => notes.add("files not understood", &entry.path().display().to_string()),
+        }
+    }
+    let empty = notes == Notes::default();
+    if !empty && !found.contains(&true) {
+        return Ok((None, notes));
+    }
+    let missing = Band::ALL
+        .into_iter()
+        .filter(|b| !found[b.index()])
+        .collect();
+    let labels = found[FileRole::Labels.index()];
+    Ok((
+        Some(FolderPatch {
+            id,
+            parent,
+            missing,
+            labels,
+        }),
+        notes,
+    ))
+}

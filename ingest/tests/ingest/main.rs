@@ -1,0 +1,16 @@
+//! What ingest promises, from raw files to a store.
+
+#[cfg(test)]
+mod archives;
+#[cfg(test)]
+mod balance;
+#[cfg(test)]
+mod defects;
+#[cfg(test)]
+mod real;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod support;
