@@ -21,8 +21,8 @@ use crate::probe::ProbeError;
 pub enum TrainError {
     /// The folder of a new run holds something already.
     #[error(
-        "run folder {0} exists already: continue it with `chipmill pretrain --resume {0}`, or choose \
-         another folder",
+        "run folder {0} exists already: continue it with `chipmill pretrain --resume {0} --store ...`, \
+         or choose another folder",
         run.display()
     )]
     RunExists {

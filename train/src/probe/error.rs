@@ -12,6 +12,14 @@ pub enum ProbeError {
     /// A label of the task does not exist.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// The task's name cannot name the result's file.
+    #[error(
+        "task name `{name}`: expected letters, digits, `_` and `-` alone, for it names the result's file"
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
     /// No patch has labels of the nomenclature.
     #[error(
         "none of the store's {patches} patches has {nomenclature}-class labels: ingest them with their \

@@ -38,6 +38,7 @@ impl Division {
         target: &ProbeTarget,
         config: &ProbeConfig,
     ) -> Result<Self, ProbeError> {
+        check_name(target.name())?;
         let rows = TargetRows::of(table, target)?;
         if rows.rows.is_empty() {
             return Err(nothing_known(table, target, &rows));
@@ -211,6 +212,16 @@ fn split_row<'a>(row: &'a PatchRow, truth: &Truth, i: usize) -> SplitRow<'a> {
                 bits
             }
         },
+    }
+}
+
+/// Names of tasks come from files; none may lead out of the run folder.
+fn check_name(name: String) -> Result<(), ProbeError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !name.is_empty() && name.bytes().all(plain) {
+        Ok(())
+    } else {
+        Err(ProbeError::Name { name })
     }
 }
 

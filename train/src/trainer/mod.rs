@@ -122,7 +122,10 @@ impl<'a> Trainer<'a> {
         match self.train() {
             Ok(state) => self.write_status(state, None),
             Err(error) => {
-                self.write_status(RunState::Failed, Some(error.to_string()))?;
+                // On a full disk the status cannot be written either: the cause comes first.
+                if let Err(second) = self.write_status(RunState::Failed, Some(chain(&error))) {
+                    tracing::error!(error = %second, "the status cannot be written");
+                }
                 Err(error)
             }
         }
@@ -324,4 +327,18 @@ impl<'a> Trainer<'a> {
         self.status_written = Instant::now();
         Ok(status)
     }
+}
+
+/// An error with its causes, each once: a transparent error says the same as its cause.
+fn chain(error: &TrainError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
 }

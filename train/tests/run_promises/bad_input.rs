@@ -52,13 +52,32 @@ fn an_existing_run_is_refused_without_resume() {
 fn a_loss_that_is_not_finite_stops_the_run_and_names_step_and_patches() {
     let world = World::new();
     let mut config = config();
+    config.optimizer.learning_rate = 1e30;
+    config.log_every_steps = 4;
+    config.checkpoint_every_steps = 100;
+    let error = world.start("a", &config).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("step 2: the loss is NaN") && text.contains("S2A_MSIL2A_20170617T113321_0_"),
+        "{text}"
+    );
+    assert!(text.contains("no checkpoint yet"), "{text}");
+    let status = world.run("a").status().unwrap().unwrap();
+    assert_eq!(
+        (status.state, status.message),
+        (RunState::Failed, Some(text))
+    );
+}
+
+#[test]
+fn weights_that_are_not_finite_never_become_a_checkpoint() {
+    let world = World::new();
+    let mut config = config();
     config.optimizer.learning_rate = 1e38;
     config.checkpoint_every_steps = 1;
-    let error = world.start("a", &config).unwrap_err();
-    assert!(matches!(error, TrainError::NonFinite { .. }), "{error}");
-    let status = world.run("a").status().unwrap().unwrap();
-    assert_eq!(status.state, RunState::Failed);
-    assert_eq!(status.message.as_deref(), Some(error.to_string().as_str()));
+    let text = world.start("b", &config).unwrap_err().to_string();
+    assert!(text.contains("weights"), "{text}");
+    assert_eq!(world.run("b").status().unwrap().unwrap().checkpoint, None);
 }
 
 #[test]

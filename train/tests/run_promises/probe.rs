@@ -162,3 +162,13 @@ fn a_run_without_a_checkpoint_and_a_stopped_probe_write_nothing() {
     assert!(matches!(error, TrainError::NoCheckpoint { .. }), "{error}");
     assert_eq!(std::fs::read_dir(run.join("probe")).unwrap().count(), 0);
 }
+
+#[test]
+fn a_tasks_name_does_not_lead_out_of_the_run_folder() {
+    let world = World::new();
+    world.start_until("a", &config(), 1).unwrap();
+    let mut task = Task::notes4();
+    task.name = "../../elsewhere".to_owned();
+    let error = probe(&world, &ProbeTarget::Task(task), ProbeSplit::IMod3).unwrap_err();
+    assert!(matches!(error, TrainError::Probe(ProbeError::Name { .. })));
+}

@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use chipmill_schemas::config::PretrainConfig;
 use chipmill_schemas::run::RunState;
+use chipmill_schemas::task::Task;
 use chipmill_train::TrainError;
 use chipmill_train::checkpoint::Checkpoints;
 
@@ -162,4 +164,42 @@ fn a_truncated_checkpoint_is_named_with_the_way_back() {
     world.resume("a", None).unwrap();
     world.start("straight", &config()).unwrap();
     assert_eq!(world.losses("a"), world.losses("straight"));
+}
+
+#[test]
+fn a_task_from_a_file_is_kept_in_the_run_so_that_it_goes_on_without_the_file() {
+    let mut world = World::new();
+    let mut task = Task::notes4();
+    task.name = "rocks".to_owned();
+    task.classes.drain(..2);
+    world.tasks.push(task);
+    let mut config = config();
+    config.selection.exclude_task = Some("rocks".to_owned());
+    world.start("straight", &config).unwrap();
+    assert_eq!(
+        world
+            .run("straight")
+            .environment()
+            .unwrap()
+            .unwrap()
+            .patches,
+        24
+    );
+    world.start_until("cut", &config, 4).unwrap();
+    world.tasks.clear();
+    world.resume("cut", None).unwrap();
+    assert_eq!(world.losses("cut"), world.losses("straight"));
+    // Another definition under the same name selects other patches.
+    let mut other = world.run("cut").task().unwrap().unwrap();
+    other.classes[0].labels = vec!["Airports".to_owned()];
+    world.run("cut").write_task(&other).unwrap();
+    let longer = PretrainConfig {
+        max_steps: 13,
+        ..config
+    };
+    let error = world.resume("cut", Some(&longer)).unwrap_err();
+    assert!(
+        matches!(error, TrainError::SelectionDiffers { .. }),
+        "{error}"
+    );
 }

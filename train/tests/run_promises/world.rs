@@ -16,6 +16,7 @@ use chipmill_schemas::patch::{PatchRow, Split};
 use chipmill_schemas::patch_id::DatasetVersion;
 use chipmill_schemas::run::{MetricsRow, RunStatus};
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
+use chipmill_schemas::task::Task;
 use chipmill_store::{PatchEncoder, PatchPixels, StoreReader, StoreShape, StoreWriter, UnitRow};
 use chipmill_train::TrainError;
 use chipmill_train::pretrain::Pretrain;
@@ -28,6 +29,8 @@ pub(crate) const CLASSES: [&str; 4] = ["Airports", "Bare rock", "Burnt areas", "
 pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) store: StoreReader,
+    /// Tasks from files.
+    pub(crate) tasks: Vec<Task>,
 }
 
 /// How the store is made.
@@ -58,7 +61,11 @@ impl World {
     pub(crate) fn with(recipe: Recipe) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = write_store(&folder.path().join("store"), recipe);
-        Self { folder, store }
+        Self {
+            folder,
+            store,
+            tasks: Vec::new(),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -107,7 +114,7 @@ impl World {
             store: &self.store,
             run,
             device: "cpu",
-            tasks: &[],
+            tasks: &self.tasks,
             progress: watcher,
             stop: &watcher.stop,
         }
