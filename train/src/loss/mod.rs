@@ -17,6 +17,8 @@
 
 mod dcl;
 mod nt_xent;
+#[cfg(test)]
+mod properties;
 mod similarity;
 
 use burn::tensor::Tensor;

@@ -9,9 +9,11 @@ mod named;
 mod projection;
 mod resnet;
 mod small;
+#[cfg(test)]
+mod tests;
 pub mod weights;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use chipmill_schemas::config::{EncoderConfig, ProjectionConfig};
 
@@ -67,6 +69,17 @@ impl ContrastiveModel {
         }
     }
 
+    /// Number of trained values; running statistics do not count.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        let mut count = Count {
+            path: NamePath::default(),
+            values: 0,
+        };
+        self.visit(&mut count);
+        count.values
+    }
+
     /// Features and projections of one view.
     ///
     /// # Shapes
@@ -77,6 +90,27 @@ impl ContrastiveModel {
         Embedding {
             features,
             projections,
+        }
+    }
+}
+
+struct Count {
+    path: NamePath,
+    values: usize,
+}
+
+impl ModuleVisitor for Count {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self.path.is_running_statistic() {
+            self.values += param.lazy_shape().num_elements();
         }
     }
 }

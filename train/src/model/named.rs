@@ -42,6 +42,12 @@ impl NamePath {
         let last = self.segments.last();
         last.is_some_and(|s| s.container == "Struct:Linear" && s.name == "weight")
     }
+
+    /// Whether it is a running statistic of batch norm, which is not trained.
+    pub(crate) fn is_running_statistic(&self) -> bool {
+        let last = self.segments.last();
+        last.is_some_and(|s| s.container == "Struct:BatchNorm" && s.name.starts_with("running_"))
+    }
 }
 
 impl Segment {

@@ -11,7 +11,7 @@ use super::builder::Builder;
 /// Dense, batch norm, `ReLU`, dense without bias. Discarded after pretraining.
 #[derive(Module, Debug)]
 pub struct Projection {
-    fc1: Linear,
+    pub(super) fc1: Linear,
     bn1: BatchNorm,
     fc2: Linear,
 }

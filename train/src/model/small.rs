@@ -17,7 +17,7 @@ use super::encoder::spatial_mean;
 /// costs about three times as much.
 #[derive(Module, Debug)]
 pub struct Small {
-    conv1: Conv2d,
+    pub(super) conv1: Conv2d,
     bn1: BatchNorm,
     conv2: Conv2d,
     bn2: BatchNorm,

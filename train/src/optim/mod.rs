@@ -5,6 +5,8 @@
 
 mod adam;
 mod gradients;
+#[cfg(test)]
+mod tests;
 
 pub use adam::{Adam, OptimizerError};
 pub use gradients::Gradients;

@@ -8,6 +8,8 @@
 mod newton;
 mod objective;
 mod standardise;
+#[cfg(test)]
+mod tests;
 
 use ndarray::{Array1, Array2, ArrayView2, s};
 
