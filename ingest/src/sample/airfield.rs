@@ -84,10 +84,10 @@ fn strips(
     let side = if stream.chance(0.5) { 1.0 } else { -1.0 };
     let runway = -side * stream.range(0.1, 0.5) * half_width;
     let taxiway = runway + side * stream.range(8.0, 14.0);
-    let runway_width = stream.range(2.3, 3.6);
+    let runway_width = stream.range(2.5, 3.8);
     let across = std::f32::consts::FRAC_PI_2;
     let mut strips = vec![
-        strip(0.0, runway, 0.0, half_length * 0.96, runway_width, pavement),
+        strip(0.0, runway, 0.0, half_length * 0.97, runway_width, pavement),
         strip(
             0.0,
             taxiway,
@@ -147,7 +147,7 @@ fn apron(
 }
 
 fn pavement(stream: &mut Stream) -> Material {
-    if stream.chance(0.6) {
+    if stream.chance(0.5) {
         Material::Asphalt
     } else {
         Material::Concrete

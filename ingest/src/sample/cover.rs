@@ -147,7 +147,7 @@ pub(super) fn paint(
             dotted,
         } => rows(ground, stream, pixels, plant, soil, dotted),
         Texture::Canopy { main, other, share } => {
-            canopy(ground, stream, pixels, main, other, share)
+            canopy(ground, stream, pixels, main, other, share);
         }
         Texture::Mottle {
             main,
@@ -166,7 +166,7 @@ pub(super) fn paint(
         }
         Texture::Still { other } => still(ground, stream, pixels, other),
         Texture::Slopes { main, other } => {
-            relief::slopes(ground, stream, pixels, (main, other), sun)
+            relief::slopes(ground, stream, pixels, (main, other), sun);
         }
         Texture::Pit { material } => tip::pit(ground, stream, pixels, material),
     }

@@ -144,18 +144,23 @@ fn batch(seed: u64, patches: &[Labelled<'_>]) -> Result<RecordBatch, arrow_schem
         let flags = patches.iter().map(|p| Some(p.0.weather == weather));
         Arc::new(flags.collect::<BooleanArray>())
     };
-    RecordBatch::try_from_iter([
-        ("patch_id", text(&|p| p.id.clone())),
-        ("labels", labels_column(patches)),
-        ("split", text(&|p| p.split.name().to_owned())),
-        ("country", text(&|p| p.acquisition().country.to_owned())),
-        ("s1_name", text(&|p| s1_name(seed, p))),
+    RecordBatch::try_from_iter_with_nullable([
+        ("patch_id", text(&|p| p.id.clone()), true),
+        ("labels", labels_column(patches), true),
+        ("split", text(&|p| p.split.name().to_owned()), true),
+        (
+            "country",
+            text(&|p| p.acquisition().country.to_owned()),
+            true,
+        ),
+        ("s1_name", text(&|p| s1_name(seed, p)), true),
         (
             "s2v1_name",
             text(&|p| p.acquisition().patch_id(DatasetVersion::V1, p.h, p.v)),
+            true,
         ),
-        ("contains_seasonal_snow", flag(Weather::Snow)),
-        ("contains_cloud_or_shadow", flag(Weather::Cloud)),
+        ("contains_seasonal_snow", flag(Weather::Snow), true),
+        ("contains_cloud_or_shadow", flag(Weather::Cloud), true),
     ])
 }
 

@@ -53,18 +53,18 @@ const HEAPED: &[(Material, f32)] = &[
 pub(super) fn dump(ground: &mut Ground, stream: &mut Stream) {
     let mounds: Vec<Mound> = (0..1 + stream.below(3))
         .map(|_| {
-            let radius = stream.range(17.0, 28.0);
+            let radius = stream.range(18.0, 30.0);
             Mound::new(stream, radius)
         })
         .collect();
     let outline = Field::random(stream, Grain::new(16.0, 3));
     let tone = Field::random(stream, Grain::new(7.0, 3));
     let raggedness = stream.range(0.08, 0.2);
-    let (steps, depth) = (stream.range(2.5, 4.5), stream.range(0.25, 0.5));
+    let (steps, depth) = (stream.range(2.5, 4.5), stream.range(0.3, 0.55));
     let blotch = stream.range(2.2, 4.5);
     // The closed parts of a site are covered with soil and sown with grass.
-    let closed = if stream.chance(0.5) {
-        stream.range(0.2, 0.9)
+    let closed = if stream.chance(0.35) {
+        stream.range(0.2, 0.6)
     } else {
         0.0
     };
