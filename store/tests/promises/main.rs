@@ -1,0 +1,12 @@
+//! What the store promises, each test named after its promise.
+
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod interop;
+#[cfg(test)]
+mod opening;
+#[cfg(test)]
+mod round_trip;
