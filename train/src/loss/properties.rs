@@ -1,4 +1,5 @@
 //! What every implementation of these losses must satisfy, against a naive loop in f64.
+#![expect(clippy::cast_possible_truncation, reason = "f32 is what is tested")]
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use chipmill_schemas::config::{LossConfig, LossKind, WeightGradient};
@@ -207,14 +208,14 @@ fn each_nt_xent_gradient_is_the_dcl_gradient_times_the_coupling_factor() {
         let s = Similarities::of(z1, z2, 0.5).unwrap();
         let factor = (s.log_sum_negatives() - s.log_sum_others())
             .exp()
-            .slice([anchor..anchor + 1]);
+            .slice_dim(0, anchor..anchor + 1);
         let terms = if decoupled {
             dcl::terms(&s)
         } else {
             nt_xent::terms(&s)
         };
         (
-            gradient(&terms.slice([anchor..anchor + 1]), &leaves),
+            gradient(&terms.slice_dim(0, anchor..anchor + 1), &leaves),
             number(factor),
         )
     };

@@ -117,6 +117,7 @@ fn max_pool() -> MaxPool2d {
 
 /// A residual block.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has one kind")]
 enum Block {
     Basic(Basic),
     Bottleneck(Bottleneck),

@@ -188,7 +188,7 @@ fn saved_running_statistics_are_current() {
         .map(|_| valid.encoder.forward(x.clone()).into_data())
         .collect();
     assert_eq!(outputs[0], outputs[1]);
-    let half = valid.encoder.forward(x.slice([0..1])).into_data();
+    let half = valid.encoder.forward(x.slice_dim(0, 0..1)).into_data();
     let all: Vec<f32> = outputs[0].iter::<f32>().collect();
     let half: Vec<f32> = half.iter::<f32>().collect();
     assert!(

@@ -95,6 +95,7 @@ pub fn to_safetensors<M: Module>(model: &M) -> Result<Vec<u8>, WeightsError> {
 ///
 /// # Errors
 /// [`WeightsError`] naming the first tensor that is missing, unknown or of another shape.
+#[expect(clippy::needless_pass_by_value, reason = "the result takes its place")]
 pub fn from_safetensors<M: Module>(model: M, bytes: &[u8]) -> Result<M, WeightsError> {
     let mut writer = Writer {
         path: NamePath::default(),

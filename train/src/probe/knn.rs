@@ -4,6 +4,8 @@
 //! neighbour `j` votes for its classes with weight `exp(cos_j / T)`. (Wu et al. 2018, section 3.4,
 //! <https://arxiv.org/abs/1805.01978>.)
 
+#![expect(clippy::needless_pass_by_value, reason = "array views are references")]
+
 use ndarray::{Array2, ArrayView2, Axis, s};
 
 /// Test rows whose similarities are in memory at a time.

@@ -1,5 +1,7 @@
 //! Scores of predictions.
 
+#![expect(clippy::needless_pass_by_value, reason = "array views are references")]
+
 use chipmill_schemas::probe::{MultiLabelScores, SingleLabelScores};
 use ndarray::ArrayView2;
 

@@ -140,9 +140,9 @@ fn by_tile(rows: &[SplitRow<'_>], seed: u64) -> Parts {
         let distance = |test: usize| (3 * test).abs_diff(known);
         let closer = distance(parts.test.len() + tile.len()) < distance(parts.test.len());
         if closer {
-            parts.test.extend(tile)
+            parts.test.extend(tile);
         } else {
-            parts.train.extend(tile)
+            parts.train.extend(tile);
         }
     }
     parts.test.sort_unstable();

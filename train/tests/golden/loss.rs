@@ -110,7 +110,7 @@ fn collapsed_and_aligned_orthogonal_projections_give_the_closed_forms() {
         let (images, tau) = (edge["B"].as_u64().unwrap() as usize, float(edge, "tau"));
         let collapsed = edge["name"] == "collapsed";
         let entry = |i: usize| {
-            if collapsed || i % (images + 1) == 0 {
+            if collapsed || i.is_multiple_of(images + 1) {
                 1.0
             } else {
                 0.0

@@ -5,6 +5,8 @@
 //! labels a row; the classes then do not interact: one against the rest). The objective is scikit-learn's
 //! `LogisticRegression`; the solver is our own, deterministic, single-threaded and exact.
 
+#![expect(clippy::needless_pass_by_value, reason = "array views are references")]
+
 mod newton;
 mod objective;
 mod standardise;
