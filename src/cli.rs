@@ -72,6 +72,7 @@ impl Cli {
         crate::progress::set_quiet(self.quiet);
         tracing_subscriber::fmt()
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .with_max_level(level)
             .with_target(false)
             .without_time()

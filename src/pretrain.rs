@@ -7,7 +7,8 @@ use chipmill_schemas::config::{PretrainConfig, resolve};
 use chipmill_schemas::run::{MetricsRow, RunState, RunStatus};
 use chipmill_schemas::task::Task;
 use chipmill_store::StoreReader;
-use chipmill_train::{Pretrain, TrainProgress};
+use chipmill_train::pretrain::Pretrain;
+use chipmill_train::trainer::TrainProgress;
 
 use crate::exit::Outcome;
 use crate::output;

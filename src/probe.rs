@@ -7,7 +7,8 @@ use chipmill_schemas::config::resolve;
 use chipmill_schemas::label::Nomenclature;
 use chipmill_schemas::probe::{ProbeConfig, ProbeEntry, ProbeReport, ProbeSplit, Scores};
 use chipmill_store::StoreReader;
-use chipmill_train::probe::ProbeTarget;
+use chipmill_train::TrainError;
+use chipmill_train::probe::{Probe, ProbeTarget};
 use clap::ValueEnum;
 
 use crate::exit::Outcome;
@@ -92,8 +93,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     config.validate()?;
     let store = StoreReader::open(&args.store)?;
     let stop = crate::signals::stop_flag()?;
-    let report =
-        chipmill_train::probe::probe(&args.run, &store, &target, &config, &args.device, &stop)?;
+    let probe = Probe { store: &store, run: &args.run, device: &args.device, stop: &stop };
+    let report = match probe.score(&target, &config) {
+        Err(TrainError::Stopped) => return Ok(Outcome::Stopped),
+        other => other?,
+    };
     if args.json {
         output::json(&report)?;
     } else {

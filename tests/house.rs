@@ -204,3 +204,22 @@ fn every_dependency_has_an_allowed_licence() {
         );
     }
 }
+
+#[test]
+fn every_test_that_the_architecture_names_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let table = text.split("## Invariants").nth(1).expect("a section on invariants");
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let folders = ["schemas", "store", "ingest", "pipeline", "train", "report", "tests"];
+    let code: String = folders.iter().flat_map(|f| sources(&root.join(f))).map(|s| s.1).collect();
+    let mut named = 0;
+    for word in table.split('`').skip(1).step_by(2) {
+        let name = word.rsplit("::").next().unwrap_or_default();
+        if name.len() > 20 && name.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c)) {
+            assert!(code.contains(&format!("fn {name}(")), "no test is named {name}");
+            named += 1;
+        }
+    }
+    assert!(named >= 25, "only {named} tests are named");
+}
