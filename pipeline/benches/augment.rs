@@ -5,14 +5,16 @@ mod cpu_time;
 
 use std::hint::black_box;
 
-use chipmill_pipeline::schemas::augment::Preset;
+use chipmill_pipeline::schemas::augment::{
+    Augment, Chance, Clip, GaussianBlur, GaussianNoise, Jitter, Preset, Rot90, ZoomScale,
+};
 use chipmill_pipeline::schemas::band::Band;
 use chipmill_pipeline::schemas::config::{BandChoice, NamedBands, Normalise, ViewConfig};
 use chipmill_pipeline::schemas::statistics::SetStatistics;
 use chipmill_pipeline::{Augmenter, Scratch, ViewKey, philox};
 use chipmill_store::PatchPixels;
 use cpu_time::CpuTime;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 
 fn patch() -> PatchPixels {
     let mut pixels = PatchPixels::zeroed();
@@ -25,7 +27,12 @@ fn patch() -> PatchPixels {
     pixels
 }
 
-fn augmenter(preset: Preset, bands: NamedBands, side: u32) -> Augmenter {
+fn augmenter(
+    preset: Preset,
+    augment: Option<Vec<Augment>>,
+    bands: NamedBands,
+    side: u32,
+) -> Augmenter {
     let statistics = SetStatistics {
         split: None,
         patches: 0,
@@ -33,6 +40,7 @@ fn augmenter(preset: Preset, bands: NamedBands, side: u32) -> Augmenter {
     };
     let config = ViewConfig {
         preset,
+        augment,
         side,
         bands: BandChoice::Named(bands),
         normalise: Normalise::None,
@@ -40,41 +48,82 @@ fn augmenter(preset: Preset, bands: NamedBands, side: u32) -> Augmenter {
     };
     match Augmenter::compile(&config, &statistics) {
         Ok(augmenter) => augmenter,
-        Err(error) => unreachable!("presets compile: {error}"),
+        Err(error) => unreachable!("these configurations compile: {error}"),
     }
 }
 
-fn render(c: &mut Criterion<CpuTime>) {
+/// Renders view after view into a ring as large as a batch, so that what is written to is not in
+/// cache.
+fn measure(group: &mut BenchmarkGroup<'_, CpuTime>, name: &str, augmenter: &Augmenter) {
     let pixels = patch();
-    let mut group = c.benchmark_group("render");
+    let mut scratch = Scratch::new();
+    let mut ring = vec![0.0; 64 * augmenter.view_len()];
+    let mut patch = 0;
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            patch += 1;
+            let key = ViewKey {
+                seed: 1,
+                epoch: 0,
+                patch,
+                view: 0,
+            };
+            let place = (patch % 64) as usize * augmenter.view_len();
+            let out = &mut ring[place..][..augmenter.view_len()];
+            augmenter.render(black_box(&pixels), key, &mut scratch, out);
+        });
+    });
+}
+
+fn presets(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("preset");
     group.throughput(Throughput::Elements(1));
-    for preset in [Preset::None, Preset::Notes, Preset::Simclr, Preset::Peers] {
+    for preset in Preset::ALL {
         for (bands, side) in [
             (NamedBands::All, 120),
             (NamedBands::All, 32),
             (NamedBands::Rgb, 120),
         ] {
-            let augmenter = augmenter(preset, bands, side);
-            let mut scratch = Scratch::new();
-            // A ring of views, as in a batch: the memory written to is not in cache.
-            let mut ring = vec![0.0; 64 * augmenter.view_len()];
-            let mut patch = 0;
+            let augmenter = augmenter(preset, None, bands, side);
             let name = format!("{preset}/{}x{side}x{side}", augmenter.bands());
-            group.bench_function(name, |b| {
-                b.iter(|| {
-                    patch += 1;
-                    let key = ViewKey {
-                        seed: 1,
-                        epoch: 0,
-                        patch,
-                        view: 0,
-                    };
-                    let place = (patch % 64) as usize * augmenter.view_len();
-                    let out = &mut ring[place..][..augmenter.view_len()];
-                    augmenter.render(black_box(&pixels), key, &mut scratch, out);
-                });
-            });
+            measure(&mut group, &name, &augmenter);
         }
+    }
+    group.finish();
+}
+
+/// Each operation alone, always done, on top of what an un-augmented view costs.
+fn operations(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("operation");
+    let chance = Chance { p: 1.0 };
+    let unclipped = Jitter {
+        clip: None,
+        ..Jitter::default()
+    };
+    let operations = [
+        ("nothing", None),
+        ("rot90", Some(Augment::Rot90(Rot90 {}))),
+        ("zoom_scale", Some(Augment::ZoomScale(ZoomScale::default()))),
+        ("jitter", Some(Augment::Jitter(Jitter::default()))),
+        ("jitter, no clip", Some(Augment::Jitter(unclipped))),
+        (
+            "gaussian_blur",
+            Some(Augment::GaussianBlur(GaussianBlur {
+                p: 1.0,
+                ..GaussianBlur::default()
+            })),
+        ),
+        (
+            "gaussian_noise",
+            Some(Augment::GaussianNoise(GaussianNoise { p: 1.0, std: 0.1 })),
+        ),
+        ("drop_color", Some(Augment::DropColor(chance))),
+        ("clip", Some(Augment::Clip(Clip::default()))),
+    ];
+    for (name, op) in operations {
+        let augment = Some(op.into_iter().collect());
+        let augmenter = augmenter(Preset::None, augment, NamedBands::All, 120);
+        measure(&mut group, name, &augmenter);
     }
     group.finish();
 }
@@ -82,6 +131,6 @@ fn render(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime).sample_size(20);
-    targets = render
+    targets = presets, operations
 }
 criterion_main!(benches);

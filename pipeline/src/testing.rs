@@ -1,4 +1,19 @@
-//! Statistics for the tests of random draws.
+//! Keys and statistics for the tests of random draws.
+
+use crate::rng::{OpKey, ViewKey};
+
+/// Keys of one operation of the first view of so many patches.
+pub(crate) fn op_keys(patches: u32) -> impl Iterator<Item = OpKey> {
+    (0..patches).map(|patch| {
+        let key = ViewKey {
+            seed: 6,
+            epoch: 1,
+            patch,
+            view: 0,
+        };
+        OpKey::new(key, 5)
+    })
+}
 
 /// Probability of a chi-square statistic at least as large as that of `counts` under `expected`
 /// probabilities (Wilson and Hilferty's cube-root approximation).

@@ -1,5 +1,7 @@
 //! The loader on real stores: order, determinism, resumption, errors.
 
+#![cfg(test)]
+
 #[path = "support/tiny_store.rs"]
 mod tiny_store;
 

@@ -119,3 +119,45 @@ impl Geometric {
 fn quarter_turns(key: OpKey) -> u32 {
     key.stream(0).below(4)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chi_square_p, op_keys};
+
+    #[test]
+    fn turns_are_equally_likely_and_flips_as_likely_as_asked() {
+        let mut turns = [0_u64; 4];
+        let mut flips = [0_u64; 2];
+        for key in op_keys(20_000) {
+            turns[quarter_turns(key) as usize] += 1;
+            let flip = Geometric::FlipUpDown(0.3).lay(Orientation::default(), key);
+            flips[usize::from(flip.flip_y)] += 1;
+            assert!(!flip.flip_x && !flip.transposed);
+        }
+        assert!(chi_square_p(&turns, &[0.25; 4]) > 1e-3, "{turns:?}");
+        assert!(chi_square_p(&flips, &[0.7, 0.3]) > 1e-3, "{flips:?}");
+    }
+
+    #[test]
+    fn operations_of_one_view_do_not_depend_on_one_another() {
+        // Two flips with different numbers agree half of the time.
+        let run = |number| [(number, Geometric::FlipLeftRight(0.5))];
+        let flipped = |key: crate::ViewKey, number| {
+            let key = |n| OpKey::new(key, n);
+            Frame::draw(&run(number), key, 120, Filter::Bilinear)
+                .before
+                .flip_x
+        };
+        let keys = (0..10_000).map(|patch| crate::ViewKey {
+            seed: 4,
+            epoch: 1,
+            patch,
+            view: 0,
+        });
+        let agree = keys
+            .filter(|&key| flipped(key, 0) == flipped(key, 1))
+            .count();
+        assert!((4_800..5_200).contains(&agree), "{agree}");
+    }
+}

@@ -56,9 +56,16 @@ mod normalise;
 mod ops;
 mod orientation;
 #[cfg(test)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "images of a few pixels"
+)]
 mod reference;
 mod resample;
 mod scratch;
+#[cfg(test)]
+mod tests;
 
 use chipmill_schemas::augment::{Augment, Filter};
 use chipmill_schemas::band::{Band, Resolution};
@@ -168,10 +175,10 @@ impl Augmenter {
     /// Bytes that a [`Scratch`] may come to hold.
     #[must_use]
     pub fn scratch_bytes(&self) -> usize {
-        let side = self.side().max(GRID_SIDE as usize) + 16;
+        let side = self.side().max(GRID_SIDE as usize) + 32;
         // Turned source, rows between the two passes, blur, one band's copy, and weights of 4 x 2 axes.
         let planes = 4 * side * side;
-        let weights = 8 * side * 32;
+        let weights = 8 * side * 20;
         (planes + weights) * size_of::<f32>()
     }
 
@@ -192,6 +199,7 @@ impl Augmenter {
         out: &mut [f32],
     ) {
         assert_eq!(out.len(), self.view_len(), "`out` holds one view");
+        scratch.reserve(self.side(), self.side().max(GRID_SIDE as usize));
         self.bring(pixels, key, scratch, out);
         for stage in &self.graph.stages {
             match stage {

@@ -5,7 +5,7 @@ use super::resample::{Buffers, Taps};
 
 /// Working memory of [`Augmenter::render`](super::Augmenter::render), one for each thread.
 ///
-/// It grows to what the augmenter needs while the first views are rendered, to less than
+/// It grows once, when the first view is rendered, to less than
 /// [`Augmenter::scratch_bytes`](super::Augmenter::scratch_bytes); after that nothing is allocated.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -21,5 +21,31 @@ impl Scratch {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Takes all memory that views of `side` pixels a side, from images of at most `largest`, may need.
+    pub(super) fn reserve(&mut self, side: usize, largest: usize) {
+        for (rows, columns) in &mut self.taps {
+            rows.reserve(side, largest);
+            columns.reserve(side, largest);
+        }
+        self.resample.reserve(side, largest);
+        self.blur.reserve(side);
+        reserve(&mut self.image, side * side);
+    }
+}
+
+/// Grows the capacity to `len` and no further.
+pub(super) fn reserve<T>(values: &mut Vec<T>, len: usize) {
+    values.reserve_exact(len.saturating_sub(values.len()));
+}
+
+#[cfg(test)]
+impl Scratch {
+    /// Bytes taken.
+    pub(super) fn bytes(&self) -> usize {
+        let taps = self.taps.iter().map(|(y, x)| y.bytes() + x.bytes());
+        let image = self.image.capacity() * size_of::<f32>();
+        taps.sum::<usize>() + image + self.resample.bytes() + self.blur.bytes()
     }
 }

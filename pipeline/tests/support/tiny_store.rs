@@ -3,8 +3,10 @@ pub(crate) const SHARD_PATCHES: u32 = 16;
 
 /// Value of pixel `i` of a band of patch `row`: structured, and different for every patch and band.
 pub(crate) fn pixel(row: u32, band: chipmill_schemas::band::Band, i: usize) -> u16 {
-    let [word, ..] = chipmill_pipeline::philox([i as u32 / 7, band.index() as u32, row, 0], [5, 6]);
-    (300 + 40 * row + 90 * band.index() as u32 + word % 2_500) as u16
+    let small = |value: usize| u32::try_from(value).unwrap_or(0);
+    let band = small(band.index());
+    let [word, ..] = chipmill_pipeline::philox([small(i / 7), band, row, 0], [5, 6]);
+    u16::try_from(300 + 40 * row + 90 * band + word % 2_500).unwrap_or(0)
 }
 
 /// Writes a store of so many v2 patches at `root`.

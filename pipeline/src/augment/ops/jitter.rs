@@ -192,3 +192,84 @@ pub(super) fn describe(config: &Jitter, bands: usize, key: OpKey) -> String {
     let steps: Vec<String> = drawn.steps().map(text).collect();
     steps.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{chi_square_p, ks_p, op_keys};
+
+    const ALL: [Step; 4] = [
+        Step::Brightness,
+        Step::Contrast,
+        Step::Saturation,
+        Step::Hue,
+    ];
+
+    #[test]
+    fn every_order_of_the_steps_is_equally_likely() {
+        let config = Jitter::default();
+        let mut counts = std::collections::BTreeMap::new();
+        for key in op_keys(24_000) {
+            let order: Vec<u32> = Drawn::new(&config, key).steps().map(|s| s as u32).collect();
+            *counts.entry(order).or_insert(0_u64) += 1;
+        }
+        let counts: Vec<u64> = counts.into_values().collect();
+        assert!(
+            chi_square_p(&counts, &[1.0 / 24.0; 24]) > 1e-3,
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn factors_are_uniform_between_their_limits() {
+        let config = Jitter {
+            brightness: 1.5,
+            model: ColorModel::Hsv,
+            ..Jitter::default()
+        };
+        let limits = [(0.0, 2.5), (0.2, 1.8), (0.2, 1.8), (-0.2, 0.2)];
+        for (step, (low, high)) in ALL.into_iter().zip(limits) {
+            let factor = |key| f64::from(Drawn::new(&config, key).factor(step, 0));
+            let mut drawn: Vec<f64> = op_keys(10_000).map(factor).collect();
+            assert!(
+                ks_p(&mut drawn, |x| (x - low) / (high - low)) > 1e-3,
+                "{step:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn scopes_share_factors_between_bands_or_do_not() {
+        for (scope, model) in [
+            (Scope::Shared, ColorModel::Hsv),
+            (Scope::PerChannel, ColorModel::Bands),
+        ] {
+            let config = Jitter {
+                scope,
+                model,
+                ..Jitter::default()
+            };
+            for key in op_keys(50) {
+                let drawn = Drawn::new(&config, key);
+                let same = |step| drawn.factor(step, 0) == drawn.factor(step, 1);
+                assert_eq!(same(Step::Brightness), scope == Scope::Shared);
+                assert_eq!(same(Step::Contrast), scope == Scope::Shared);
+                assert!(same(Step::Saturation));
+                assert_eq!(same(Step::Hue), model == ColorModel::Hsv);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_of_width_0_are_off() {
+        let config = Jitter {
+            saturation: 0.0,
+            hue: 0.0,
+            order: JitterOrder::Fixed,
+            ..Jitter::default()
+        };
+        let key = op_keys(1).next().unwrap();
+        let steps: Vec<Step> = Drawn::new(&config, key).steps().collect();
+        assert_eq!(steps, [Step::Brightness, Step::Contrast]);
+    }
+}

@@ -1,6 +1,7 @@
 //! The two passes of a resampling: along rows, then along columns.
 
 use super::taps::Taps;
+use crate::augment::scratch::reserve;
 
 /// `x * gain + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +42,21 @@ pub(crate) struct Buffers {
     line: Vec<f32>,
     turned: Vec<f32>,
     rows: Vec<f32>,
+}
+
+impl Buffers {
+    /// Takes the memory for `side` x `side` outputs from at most `largest` x `largest` inputs.
+    pub(crate) fn reserve(&mut self, side: usize, largest: usize) {
+        reserve(&mut self.line, largest);
+        reserve(&mut self.turned, largest * largest);
+        reserve(&mut self.rows, largest * side);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let all = [&self.line, &self.turned, &self.rows];
+        all.iter().map(|v| v.capacity() * size_of::<f32>()).sum()
+    }
 }
 
 /// Resamples one band, `source` of `native` x `native` pixels, into the square `out`, and applies

@@ -3,6 +3,10 @@
 use chipmill_schemas::augment::Filter;
 
 use super::for_each_tap;
+use crate::augment::scratch::reserve;
+
+/// Most weights of one output: 16, for 120 pixels averaged to 8.
+const WIDEST: usize = 16;
 
 /// How the pixels of one axis of a view are made from an image of the patch's full grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,11 +37,16 @@ impl Grid {
         let row = |pixel| {
             let (mut first, mut weights) = (0, Vec::new());
             for_each_tap(filter, pixel, side, native, |input, weight| {
-                if weights.is_empty() {
+                // Zeros at either end, as where sizes are equal, would only widen all sums.
+                if weights.is_empty() && weight != 0.0 {
                     first = input;
                 }
-                weights.push(weight);
+                if !weights.is_empty() || weight != 0.0 {
+                    weights.push(weight);
+                }
             });
+            let used = weights.iter().rposition(|&w| w != 0.0).map_or(0, |i| i + 1);
+            weights.truncate(used);
             (first, weights)
         };
         Self {
@@ -115,6 +124,20 @@ impl Taps {
             );
             self.push(low, high);
         }
+    }
+
+    /// Takes the memory for `side` outputs from at most `largest` inputs.
+    pub(crate) fn reserve(&mut self, side: usize, largest: usize) {
+        reserve(&mut self.starts, side);
+        reserve(&mut self.weights, side * WIDEST);
+        reserve(&mut self.dense, largest);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let weights = self.weights.capacity() * size_of::<f32>();
+        let starts = self.starts.capacity() * size_of::<u32>();
+        weights + starts + self.dense.capacity() * size_of::<f64>()
     }
 
     /// Takes the dense weights in `low..high` as the next output's and clears them.
