@@ -93,7 +93,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     config.validate()?;
     let store = StoreReader::open(&args.store)?;
     let stop = crate::signals::stop_flag()?;
-    let probe = Probe { store: &store, run: &args.run, device: &args.device, stop: &stop };
+    let probe = Probe {
+        store: &store,
+        run: &args.run,
+        device: &args.device,
+        stop: &stop,
+    };
     let report = match probe.score(&target, &config) {
         Err(TrainError::Stopped) => return Ok(Outcome::Stopped),
         other => other?,
