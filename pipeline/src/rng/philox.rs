@@ -34,23 +34,34 @@ fn multiply(a: u32, b: u32) -> (u32, u32) {
 /// The words of `LANES` consecutive counters, `first` and those after it in its word 0 (which
 /// wraps): word `w` of counter `l` is at `[w][l]`.
 ///
-/// Same values as [`philox`], laid out so that the loops over lanes become vector code.
+/// Same values as [`philox`], in a loop over lanes that becomes vector code: every word is kept in
+/// the low half of a `u64`, where the products are, and what is above it does not matter.
 #[inline]
-pub(crate) fn lanes(first: [u32; 4], mut key: [u32; 2]) -> [[u32; LANES]; 4] {
-    let mut words = first.map(|word| [word; LANES]);
-    for (lane, offset) in words[0].iter_mut().zip(0_u32..) {
-        *lane = lane.wrapping_add(offset);
-    }
-    for _ in 0..ROUNDS {
-        let [w0, w1, w2, w3] = &mut words;
-        for l in 0..LANES {
-            let next = round([w0[l], w1[l], w2[l], w3[l]], key);
-            [w0[l], w1[l], w2[l], w3[l]] = next;
+pub(crate) fn lanes(first: [u32; 4], key: [u32; 2]) -> [[u32; LANES]; 4] {
+    let mut words = [[0; LANES]; 4];
+    let [out0, out1, out2, out3] = &mut words;
+    for (l, offset) in (0..LANES).zip(0_u32..) {
+        let mut key = key;
+        let mut c = first.map(u64::from);
+        c[0] = u64::from(first[0].wrapping_add(offset));
+        for _ in 0..ROUNDS {
+            let product0 = (c[0] & LOW) * u64::from(MULTIPLIERS[0]);
+            let product1 = (c[2] & LOW) * u64::from(MULTIPLIERS[1]);
+            c = [
+                (product1 >> 32) ^ c[1] ^ u64::from(key[0]),
+                product1,
+                (product0 >> 32) ^ c[3] ^ u64::from(key[1]),
+                product0,
+            ];
+            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
         }
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+        let [w0, w1, w2, w3] = c.map(|word| (word & LOW) as u32);
+        (out0[l], out1[l], out2[l], out3[l]) = (w0, w1, w2, w3);
     }
     words
 }
+
+const LOW: u64 = 0xFFFF_FFFF;
 
 #[cfg(test)]
 mod tests {
