@@ -64,14 +64,6 @@ impl Stream {
             .wrapping_add(self.counter.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
 
-    /// An independent stream.
-    pub(super) fn fork(&mut self) -> Self {
-        Self {
-            key: hash(self.bits(), 1),
-            counter: 0,
-        }
-    }
-
     /// Uniform in `[0, 1)`.
     pub(super) fn unit(&mut self) -> f32 {
         unit_of(self.bits())
@@ -99,12 +91,6 @@ impl Stream {
         let bits = self.bits();
         let sum: u64 = (0..4).map(|k| bits >> (16 * k) & 0xFFFF).sum();
         (sum as f32 / 65_536.0 - 2.0) * 1.732_050_8
-    }
-
-    /// One of some values, all equally likely.
-    pub(super) fn pick<T: Copy>(&mut self, values: &[T]) -> Option<T> {
-        let at = self.below(values.len());
-        values.get(at).copied()
     }
 
     /// One of some values, in proportion to their weights.
