@@ -1,8 +1,9 @@
 //! Initial weights from a seed: the same on every device and platform.
 //!
-//! Element `i` of the parameter `name` is a pure function of `(seed, name, i)`: Philox of the counter
-//! `i` under a key made of seed and name. Burn's generators are not used, for their state is global to
-//! a device. Logarithm and cosine come from `libm`, so that no platform's own library changes a bit.
+//! Element `i` of the parameter `name` is a pure function of `(seed, name, i)`: Philox of the
+//! counter `i` under a key made of seed and name. Burn's generators are not used, for their state
+//! is global to a device. Logarithm and cosine come from `libm`, so that no platform's own library
+//! changes a bit.
 //!
 //! - Convolutions: He normal, fan out: `N(0, 2 / (k² channels_out))`, as torchvision's `ResNets`
 //!   (He et al. 2015, <https://arxiv.org/abs/1502.01852>).

@@ -21,8 +21,8 @@ pub fn dcl(z1: Tensor<2>, z2: Tensor<2>, temperature: f64) -> Result<Tensor<1>, 
     Ok(terms(&Similarities::of(z1, z2, temperature)?).mean())
 }
 
-/// `mean_a [-w_a S_ap + log sum over the 2B - 2 negatives of e^S_ab]`, with `w` of [`weights`] for
-/// both views of an image.
+/// `mean_a [-w_a S_ap + log sum over the 2B - 2 negatives of e^S_ab]`, with the weight
+/// `w_i = 2 - B softmax_i(<u1_i, u2_i> / sigma)` for both views of image `i`.
 ///
 /// # Shapes
 /// As [`contrastive`](super::contrastive).
@@ -50,8 +50,8 @@ pub(super) fn terms(similarities: &Similarities) -> Tensor<1> {
     similarities.log_sum_negatives() - similarities.positives()
 }
 
-/// `w_i = 2 - B softmax_i(s / sigma)`, in `(2 - B, 2)` with mean 1; negative values push a pair apart
-/// and are meant.
+/// `w_i = 2 - B softmax_i(s / sigma)`, in `(2 - B, 2)` with mean 1; negative values push a pair
+/// apart and are meant.
 pub(super) fn weights(cosines: Tensor<1>, sigma: f64) -> Tensor<1> {
     #[expect(
         clippy::cast_precision_loss,

@@ -1,7 +1,7 @@
 //! Encoders, the projection head, and their weights by name.
 //!
-//! Parameter names are torchvision's below `encoder.` (`encoder.layer1.0.conv1.weight`), those of the
-//! head below `projection.`.
+//! Parameter names are torchvision's below `encoder.` (`encoder.layer1.0.conv1.weight`), those of
+//! the head below `projection.`.
 
 mod builder;
 mod encoder;
@@ -28,8 +28,8 @@ pub use small::Small;
 ///
 /// Batch-norm statistics are those of one call: the two views are passed in two calls, as in the
 /// notes. In training a model lives on an autodiff device; `valid()` gives its inference form, with
-/// current running statistics. A clone shares its running statistics with the original: use `valid()`
-/// for a snapshot.
+/// current running statistics. A clone shares its running statistics with the original: use
+/// `valid()` for a snapshot.
 #[derive(Module, Debug)]
 pub struct ContrastiveModel {
     /// Views to features.

@@ -1,7 +1,7 @@
 //! Residual networks for any number of bands.
 //!
-//! He et al. 2016, <https://arxiv.org/abs/1512.03385>, with torchvision's names; the bottleneck has its
-//! stride in the 3 x 3 convolution ("v1.5").
+//! He et al. 2016, <https://arxiv.org/abs/1512.03385>, with torchvision's names; the bottleneck has
+//! its stride in the 3 x 3 convolution ("v1.5").
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -201,7 +201,8 @@ impl Bottleneck {
     }
 }
 
-/// What leads around a block: nothing, or a 1 x 1 convolution with batch norm where the shape changes.
+/// What leads around a block: nothing, or a 1 x 1 convolution with batch norm where the shape
+/// changes.
 type Shortcut = Option<(Conv2d, BatchNorm)>;
 
 fn shortcut(build: &Builder, [input, output]: [usize; 2], stride: usize) -> Shortcut {

@@ -10,11 +10,11 @@ use chipmill_schemas::config::Stem;
 use super::builder::Builder;
 use super::encoder::spatial_mean;
 
-/// Four times 3 x 3 convolution, batch norm, `ReLU`, with `w`, `2w`, `4w` and `4w` channels, then the
-/// spatial mean.
+/// Four times 3 x 3 convolution, batch norm, `ReLU`, with `w`, `2w`, `4w` and `4w` channels, then
+/// the spatial mean.
 ///
-/// Strides are 2, 2, 2, 1 with the standard stem and 1, 2, 2, 2 with the one for small images, which
-/// costs about three times as much.
+/// Strides are 2, 2, 2, 1 with the standard stem and 1, 2, 2, 2 with the one for small images,
+/// which costs about three times as much.
 #[derive(Module, Debug)]
 pub struct Small {
     pub(super) conv1: Conv2d,

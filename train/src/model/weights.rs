@@ -1,7 +1,8 @@
 //! Weights of a model as a safetensors file with `PyTorch`'s names and layouts.
 //!
-//! Holds every parameter and the running statistics of batch norm, all f32. (Burn's running variance
-//! is the biased one; `PyTorch`'s is not: they differ by a factor `n / (n - 1)`, `n` = samples x pixels.)
+//! Holds every parameter and the running statistics of batch norm, all f32. (Burn's running
+//! variance is the biased one; `PyTorch`'s is not: they differ by a factor `n / (n - 1)`, `n` =
+//! samples x pixels.)
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -57,8 +58,8 @@ pub(crate) struct HostTensor {
 }
 
 impl HostTensor {
-    /// Rows and columns of a matrix exchanged, in memory too: a strided matrix may take another path
-    /// through a matrix product and give other last bits.
+    /// Rows and columns of a matrix exchanged, in memory too: a strided matrix may take another
+    /// path through a matrix product and give other last bits.
     fn transposed(self) -> Self {
         let [rows, columns] = self.shape[..] else {
             return self;
@@ -118,8 +119,8 @@ pub fn from_safetensors<M: Module>(model: M, bytes: &[u8]) -> Result<M, WeightsE
     })
 }
 
-/// Named tensors to safetensors bytes, with one entry of metadata at most: the library writes several
-/// in an order that changes from run to run.
+/// Named tensors to safetensors bytes, with one entry of metadata at most: the library writes
+/// several in an order that changes from run to run.
 pub(crate) fn write(
     tensors: &BTreeMap<String, HostTensor>,
     metadata: Option<(String, String)>,

@@ -1,7 +1,7 @@
 //! Figures that tell whether a run learns or collapses.
 //!
-//! Wang and Isola 2020, <https://arxiv.org/abs/2005.10242> (alignment, uniformity); Garrido et al. 2023,
-//! <https://arxiv.org/abs/2210.02885> (`RankMe`).
+//! Wang and Isola 2020, <https://arxiv.org/abs/2005.10242> (alignment, uniformity); Garrido et al.
+//! 2023, <https://arxiv.org/abs/2210.02885> (`RankMe`).
 
 mod rank;
 
@@ -34,8 +34,8 @@ pub struct EmbeddingMonitors {
     /// `log mean exp(-2 |u_i - u_j|²)` over the pairs `i < j` of the first view's unit projections:
     /// 0 when all are equal, about -4 when they fill the sphere.
     pub uniformity: f64,
-    /// Mean over dimensions of the standard deviation (`n - 1`) of the first view's unit projections:
-    /// near `1 / sqrt(dimension)` when healthy, 0 at collapse.
+    /// Mean over dimensions of the standard deviation (`n - 1`) of the first view's unit
+    /// projections: near `1 / sqrt(dimension)` when healthy, 0 at collapse.
     pub embedding_std: f64,
 }
 

@@ -3,8 +3,8 @@
 /// Sweeps over all pairs of columns; ten are plenty, the method converges quadratically.
 const SWEEPS: usize = 60;
 
-/// `RankMe`: `exp(-sum p_k log p_k)` with `p_k = s_k / sum s + 1e-7`, `s` the singular values of the
-/// rows, which are not centred: collapsed rows read 1, however small the noise around them.
+/// `RankMe`: `exp(-sum p_k log p_k)` with `p_k = s_k / sum s + 1e-7`, `s` the singular values of
+/// the rows, which are not centred: collapsed rows read 1, however small the noise around them.
 ///
 /// # Shapes
 /// `rows`: `[row, dimension]`, row-major; `dimension` > 0. A trailing part of a row is ignored.
@@ -37,8 +37,8 @@ fn columns(rows: &[f32], dimension: usize) -> Vec<Vec<f64>> {
     (0..dimension).map(column).collect()
 }
 
-/// One-sided Jacobi: rotates pairs of columns until all are orthogonal; their lengths are the singular
-/// values, small ones as exact as large ones. (Hestenes 1958.)
+/// One-sided Jacobi: rotates pairs of columns until all are orthogonal; their lengths are the
+/// singular values, small ones as exact as large ones. (Hestenes 1958.)
 fn singular_values(mut columns: Vec<Vec<f64>>) -> Vec<f64> {
     for _ in 0..SWEEPS {
         let mut turned = false;

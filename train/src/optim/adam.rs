@@ -9,8 +9,8 @@
 //! m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g²
 //! p = p - r m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)
 //! ```
-//! Scalars are computed in f64, tensors in f32. Epsilon stands where `PyTorch` has it; Keras adds it to
-//! the uncorrected root.
+//! Scalars are computed in f64, tensors in f32. Epsilon stands where `PyTorch` has it; Keras adds
+//! it to the uncorrected root.
 
 use std::collections::BTreeMap;
 

@@ -11,14 +11,14 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 /// Test rows whose similarities are in memory at a time.
 const CHUNK: usize = 256;
 
-/// Votes for every class, as shares of all weights: in 0..=1, and summing to 1 where every train row
-/// has one class.
+/// Votes for every class, as shares of all weights: in 0..=1, and summing to 1 where every train
+/// row has one class.
 ///
 /// Features are taken as they are; a row of zeros has cosine 0 with every other.
 ///
 /// # Shapes
-/// `train`, `test`: `[row, feature]`; `truth`: `[train row, class]`, 1 for the classes of a row, else 0.
-/// Result: `[test row, class]`. With fewer than `neighbours` train rows all vote.
+/// `train`, `test`: `[row, feature]`; `truth`: `[train row, class]`, 1 for the classes of a row,
+/// else 0. Result: `[test row, class]`. With fewer than `neighbours` train rows all vote.
 ///
 /// # Panics
 /// When `train` and `truth` differ in rows, or `train` and `test` in features.

@@ -65,8 +65,8 @@ pub fn multi_label(
     }
 }
 
-/// Average precision: `sum (R_n - R_(n-1)) P_n` over the distinct scores in falling order, so that ties
-/// have no order; no interpolation. `None` without a positive.
+/// Average precision: `sum (R_n - R_(n-1)) P_n` over the distinct scores in falling order, so that
+/// ties have no order; no interpolation. `None` without a positive.
 pub fn average_precision<'a>(pairs: impl Iterator<Item = (&'a bool, &'a f64)>) -> Option<f64> {
     let mut pairs: Vec<(f64, bool)> = pairs.map(|(&truth, &score)| (score, truth)).collect();
     pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));

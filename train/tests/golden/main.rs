@@ -1,7 +1,8 @@
-//! Agreement with the reference numbers in `../shared/golden`, each test visibly skipped without them.
+//! Agreement with the reference numbers in `../shared/golden`, each test visibly skipped without
+//! them.
 //!
-//! `CHIPMILL_SHARED` names another place of the folder, `CHIPMILL_TEST_DEVICE` another device than the
-//! CPU.
+//! `CHIPMILL_SHARED` names another place of the folder, `CHIPMILL_TEST_DEVICE` another device than
+//! the CPU.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

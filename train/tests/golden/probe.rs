@@ -4,14 +4,14 @@ use chipmill_train::probe::linear::{Linear, Standardiser, best_classes};
 use chipmill_train::probe::{knn, scores};
 use ndarray::{Array1, Array2, Axis};
 
-use crate::shared::{assert_close, json, numbers, tensors};
+use crate::shared::{Arrays, assert_close, json, numbers, tensors};
 
 struct Task {
     train: Array2<f64>,
     test: Array2<f64>,
     train_truth: Vec<usize>,
     test_truth: Vec<usize>,
-    arrays: std::collections::HashMap<String, (Vec<usize>, Vec<f64>)>,
+    arrays: Arrays,
 }
 
 fn task() -> Option<Task> {

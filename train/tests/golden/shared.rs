@@ -30,8 +30,11 @@ pub(crate) fn json(name: &str) -> Option<Value> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// A file of float tensors, as f64 with their shapes.
-pub(crate) fn tensors(name: &str) -> Option<HashMap<String, (Vec<usize>, Vec<f64>)>> {
+/// Arrays by name: shape and values.
+pub(crate) type Arrays = HashMap<String, (Vec<usize>, Vec<f64>)>;
+
+/// The arrays of a file, as f64.
+pub(crate) fn tensors(name: &str) -> Option<Arrays> {
     let bytes = std::fs::read(golden()?.join(name)).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = |(name, view): (String, safetensors::tensor::TensorView<'_>)| {

@@ -1,9 +1,10 @@
 //! Logistic regression on frozen features, in f64.
 //!
-//! Minimises `0.5 |W|² + C sum_i CE_i`; intercepts are free. `CE_i` is the cross entropy of the softmax
-//! over classes (one class a row), or the sum over classes of binary cross entropies (any number of
-//! labels a row; the classes then do not interact: one against the rest). The objective is scikit-learn's
-//! `LogisticRegression`; the solver is our own, deterministic, single-threaded and exact.
+//! Minimises `0.5 |W|² + C sum_i CE_i`; intercepts are free. `CE_i` is the cross entropy of the
+//! softmax over classes (one class a row), or the sum over classes of binary cross entropies (any
+//! number of labels a row; the classes then do not interact: one against the rest). The objective
+//! is scikit-learn's `LogisticRegression`; the solver is our own, deterministic, single-threaded
+//! and exact.
 
 #![expect(clippy::needless_pass_by_value, reason = "array views are references")]
 
@@ -31,9 +32,7 @@ pub enum FitError {
         targets: usize,
     },
     /// There is nothing to fit.
-    #[error(
-        "no train rows, no features, or fewer than 2 classes: rows {rows}, features {features}, classes {classes}"
-    )]
+    #[error("nothing to fit: {rows} train rows, {features} features and {classes} classes")]
     Nothing {
         /// Train rows.
         rows: usize,
@@ -123,8 +122,8 @@ impl Linear {
 
     /// One logistic regression a class: any number of classes a row.
     ///
-    /// A class that all rows have, or none, has no finite optimum: it gets weights 0 and the intercept of
-    /// its smoothed frequency `(n_k + 0.5) / (n + 1)`.
+    /// A class that all rows have, or none, has no finite optimum: it gets weights 0 and the
+    /// intercept of its smoothed frequency `(n_k + 0.5) / (n + 1)`.
     ///
     /// # Shapes
     /// `features`: `[row, feature]`, standardised; `truth`: `[row, class]`.

@@ -1,8 +1,8 @@
 //! Newton's method with conjugate gradients.
 //!
 //! The objective is convex; its Hessian is used through products alone. Near the solution the steps
-//! are whole Newton steps, so that the end is reached to rounding. (Nocedal and Wright 2006, algorithm
-//! 7.1, with the Hessian's diagonal as preconditioner.)
+//! are whole Newton steps, so that the end is reached to rounding. (Nocedal and Wright 2006,
+//! algorithm 7.1, with the Hessian's diagonal as preconditioner.)
 
 use ndarray::{Array2, Zip};
 
