@@ -76,7 +76,8 @@ pub enum CropSampler {
     AreaUniform,
 }
 
-/// Interpolation of a resize.
+/// Interpolation of a resize. Where it makes the image smaller by a factor of 2 or more, each output
+/// pixel is the average of its area instead, whatever the filter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
