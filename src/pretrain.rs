@@ -39,8 +39,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "resume")]
     run: Option<PathBuf>,
 
-    /// Go on with this run, with its own configuration. Settings that no loss depends on, such as
-    /// --set max_steps=2000, may be changed.
+    /// Go on with this run, with its own configuration; --set may change what no loss depends on,
+    /// such as the number of steps under a constant learning rate.
     #[arg(long, value_name = "DIR", conflicts_with = "run")]
     resume: Option<PathBuf>,
 

@@ -1,4 +1,10 @@
 //! Promises of the whole product, by what they promise.
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic is a failed test"
+)]
 
 mod cli;
 mod errors;

@@ -7,8 +7,21 @@ use crate::support::{Made, json, run};
 #[test]
 fn raw_patches_become_a_probe_score_and_a_report() {
     let made = Made::v1(160);
-    let (store, run_dir, sheet) = (made.store(), made.path("run"), made.path("sheet.png"));
+    a_store_is_sound_and_can_be_seen(&made);
+    let run_dir = made.path("run");
+    a_run_leaves_its_folder(&made.store(), &run_dir);
+    a_probe_stands_beside_its_controls(&made.store(), &run_dir);
 
+    let (table, _) = run(&["report", &run_dir], 0);
+    let html = std::fs::read_to_string(Path::new(&run_dir).join("report.html")).unwrap();
+    assert!(
+        html.contains("notes4") && table.contains("report.html"),
+        "{table}"
+    );
+}
+
+fn a_store_is_sound_and_can_be_seen(made: &Made) {
+    let (store, sheet) = (made.store(), made.path("sheet.png"));
     let inspection = json(&["inspect", &store, "--json"], 0);
     assert_eq!(inspection["counts"]["patches"], 160);
     assert_eq!(
@@ -39,13 +52,17 @@ fn raw_patches_become_a_probe_score_and_a_report() {
     );
     let png = std::fs::read(&sheet).unwrap();
     assert_eq!(&png[1..4], b"PNG");
+}
 
+fn a_run_leaves_its_folder(store: &str, run_dir: &str) {
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/smoke.toml");
-    let args = [
-        "pretrain", "--store", &store, "--config", config, "--run", &run_dir,
-    ];
-    run(&args, 0);
-    let metrics = rows(&run_dir);
+    run(
+        &[
+            "pretrain", "--store", store, "--config", config, "--run", run_dir,
+        ],
+        0,
+    );
+    let metrics = rows(run_dir);
     assert_eq!(metrics.last().unwrap()["step"], 12);
     assert!(
         metrics
@@ -53,17 +70,18 @@ fn raw_patches_become_a_probe_score_and_a_report() {
             .all(|r| r["loss"].as_f64().is_some_and(f64::is_finite))
     );
     for file in ["config.toml", "environment.json", "status.json"] {
-        assert!(Path::new(&run_dir).join(file).is_file(), "{file}");
+        assert!(Path::new(run_dir).join(file).is_file(), "{file}");
     }
+}
 
-    let probe = ["probe", "--run", &run_dir, "--store", &store, "--json"];
+fn a_probe_stands_beside_its_controls(store: &str, run_dir: &str) {
+    let probe = ["probe", "--run", run_dir, "--store", store, "--json"];
     let four = json(
         &[&probe[..], &["--task", "notes4", "--split", "i_mod_3"]].concat(),
         0,
     );
-    let names: Vec<_> = four["entries"]
-        .as_array()
-        .unwrap()
+    let entries = four["entries"].as_array().unwrap();
+    let names: Vec<_> = entries
         .iter()
         .map(|e| e["name"].as_str().unwrap())
         .collect();
@@ -72,13 +90,6 @@ fn raw_patches_become_a_probe_score_and_a_report() {
     }
     let nineteen = json(&[&probe[..], &["--labels", "19"]].concat(), 0);
     assert_eq!(nineteen["entries"][0]["scores"]["kind"], "multi_label");
-
-    let (table, _) = run(&["report", &run_dir], 0);
-    let html = std::fs::read_to_string(Path::new(&run_dir).join("report.html")).unwrap();
-    assert!(
-        html.contains("notes4") && table.contains("report.html"),
-        "{table}"
-    );
 }
 
 fn rows(run_dir: &str) -> Vec<serde_json::Value> {

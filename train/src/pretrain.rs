@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use chipmill_pipeline::{KeepLast, Loader, LoaderSpec, LoaderState, Order};
 use chipmill_schemas::config::PretrainConfig;
@@ -236,7 +235,7 @@ impl Pretrain<'_> {
             store_digest: self.store.digest().to_owned(),
             config_digest: environment::config_digest(ready.config),
             patches: ready.selected.rows.len() as u64,
-            parameters: ready.state.model.num_params() as u64,
+            parameters: ready.state.model.parameters() as u64,
             ..environment::of_this_process(self.device)
         })?;
         let setting = Setting {
