@@ -206,7 +206,7 @@ pub fn write(options: &SampleOptions) -> Result<SampleSummary, SampleError> {
     write_with(options, 0)
 }
 
-/// As [`write`], with a number of threads (0: one a core).
+/// As [`write()`], with a number of threads (0: one a core).
 fn write_with(options: &SampleOptions, threads: usize) -> Result<SampleSummary, SampleError> {
     if !(1..=CAPACITY).contains(&options.patches) {
         return Err(SampleError::Count {

@@ -1,6 +1,6 @@
 //! Random numbers that are a function of what they are for.
 //!
-//! There is no generator that runs along: every number is [`philox`] of a counter that says which
+//! There is no generator that runs along: every number is [`philox()`] of a counter that says which
 //! operation of which view of which patch it belongs to, under a key made of the seed and the epoch.
 //! So nothing depends on threads, on the position in a batch or on what was drawn before, and there
 //! is no state to save.

@@ -5,11 +5,11 @@
 //! <u_a, u_b> / tau`; `p(a)` is the other view of the same image, and the negatives `N(a)` are both
 //! views of every other image, `2B - 2` rows. Every loss is the mean over the `2B` anchors.
 //!
-//! - [`nt_xent`]: `-S_ap + log(e^S_ap + sum_N e^S_ab)`. Chen et al. 2020, eq. 1,
+//! - [`nt_xent()`]: `-S_ap + log(e^S_ap + sum_N e^S_ab)`. Chen et al. 2020, eq. 1,
 //!   <https://arxiv.org/abs/2002.05709>.
-//! - [`dcl`]: `-S_ap + log sum_N e^S_ab`. Yeh et al. 2022, eq. 5,
+//! - [`dcl()`]: `-S_ap + log sum_N e^S_ab`. Yeh et al. 2022, eq. 5,
 //!   <https://arxiv.org/abs/2110.06848>.
-//! - [`dclw`]: `-w S_ap + log sum_N e^S_ab`, `w_i = 2 - B softmax_i(<u1_i, u2_i> / sigma)`: eq. 6.
+//! - [`dclw()`]: `-w S_ap + log sum_N e^S_ab`, `w_i = 2 - B softmax_i(<u1_i, u2_i> / sigma)`: eq. 6.
 //!   The paper does not say whether the gradient passes through `w`: both are here.
 //!
 //! Excluded pairs are masked with minus infinity, never by a finite constant, and every

@@ -1,6 +1,6 @@
 //! Operations on the values of a view, `[band, y, x]` of normalised `f32`.
 //!
-//! Each operation draws from its own [`OpKey`](crate::rng::OpKey), so that what it draws can be told
+//! Each operation draws from its own [`OpKey`], so that what it draws can be told
 //! without doing it, and one operation's draws do not depend on another's.
 
 pub(super) mod band_drop;
