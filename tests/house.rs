@@ -253,3 +253,29 @@ fn every_test_that_the_architecture_names_exists() {
     }
     assert!(named >= 25, "only {named} tests are named");
 }
+
+/// Otherwise a fresh machine compiles Burn once for the program and once more for the tests.
+#[test]
+fn the_program_and_the_tests_use_dependencies_with_the_same_features() {
+    let features = |more: &[&str]| {
+        let format = [
+            "tree",
+            "--prefix",
+            "none",
+            "--no-dedupe",
+            "--format",
+            "{p}|{f}",
+        ];
+        let text = cargo(&[&format[..], more].concat());
+        text.lines()
+            .map(str::to_owned)
+            .collect::<BTreeSet<String>>()
+    };
+    let program = features(&["--edges", "normal,build"]);
+    let tests = features(&["--workspace", "--edges", "normal,build,dev"]);
+    let apart: Vec<_> = program.difference(&tests).collect();
+    assert!(
+        apart.is_empty(),
+        "name these features in a member's [dependencies]: {apart:?}"
+    );
+}
