@@ -132,6 +132,7 @@ fn work(
 ) {
     let mut decoder = Decoder::default();
     for (number, raw) in raw_in {
+        let _alarm = Alarm { arrived, number };
         let mut pixels = recycled.try_recv().unwrap_or_default();
         let outcome = convert(job, &mut decoder, &raw, &mut pixels);
         let bytes = outcome
@@ -142,6 +143,23 @@ fn work(
         let arrival = outcome.map(|outcome| Arrival { outcome, pixels });
         if arrived.send((number, arrival)).is_err() {
             return;
+        }
+    }
+}
+
+/// Ends the flow when a worker panics: otherwise the receiver would wait for its patch for ever. The
+/// panic itself goes on when the threads are joined.
+struct Alarm<'a> {
+    arrived: &'a Sender<Numbered<Result<Arrival, IngestError>>>,
+    number: u64,
+}
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let ended = Err(IngestError::Interrupted { finished: 0 });
+            // Nobody receives any more: then the flow has ended already.
+            let _ = self.arrived.send((self.number, ended));
         }
     }
 }

@@ -139,6 +139,13 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Tells of the defects that an earlier call found.
+    fn recall<'d>(&self, defects: impl IntoIterator<Item = &'d Defect>) -> Result<(), IngestError> {
+        defects
+            .into_iter()
+            .try_for_each(|d| self.quality.quarantine(d))
+    }
+
     /// Ends the ingest between units when a stop is wanted.
     fn check_stop(&self, finished: usize) -> Result<(), IngestError> {
         if self.stop_wanted() {

@@ -77,10 +77,7 @@ fn pass(
     if *advanced == 0 {
         *advanced = (patches.len() - todo) as u64;
         job.progress.advance(*advanced, 0);
-        let known = records.iter().flat_map(|r| &r.quarantined);
-        known
-            .into_iter()
-            .try_for_each(|d| job.quality.quarantine(d))?;
+        job.recall(records.iter().flat_map(|r| &r.quarantined))?;
     }
     *advanced += todo as u64;
     job.progress.total(Some(*advanced));

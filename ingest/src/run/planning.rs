@@ -164,7 +164,8 @@ pub(super) fn settle(job: &Job<'_>, plan: &Plan) -> Result<Option<IngestSummary>
     let store = &job.options.store;
     let path = job.workspace.plan();
     if !path.is_file() {
-        check_free(store)?;
+        // Another process may have planned the same in the meantime: then its plan decides.
+        check_free(store).or_else(|e| if path.is_file() { Ok(()) } else { Err(e) })?;
         record::create(&path, plan)?;
     }
     let settled: Option<Plan> = record::load(&path)?;

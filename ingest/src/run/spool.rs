@@ -3,14 +3,16 @@
 //! Memory holds an index of about 150 bytes a patch, and the units in flight. An interrupted spool
 //! begins anew; a complete one (its index is there) is not read from the archive again.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use chipmill_schemas::ingest::Defect;
-use chipmill_store::{EncodedPatch, PatchPixels, StoreWriter, WriteError, patch_ids_digest};
+use chipmill_store::{
+    EncodedPatch, PatchPixels, StoreWriter, WriteError, patch_ids_digest, remove_stale_temporaries,
+};
 use serde::{Deserialize, Serialize};
 
 use super::convert::{Converted, Outcome};
@@ -45,7 +47,10 @@ struct Spooled {
 pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestError> {
     let index: Option<Index> = record::load(&job.workspace.spool_index())?;
     let index = match index {
-        Some(index) => index,
+        Some(index) => {
+            job.recall(&index.quarantined)?;
+            index
+        }
         None => spool(job, sources)?,
     };
     let records = assemble(job, &index)?;
@@ -60,8 +65,7 @@ pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestEr
 
 /// Reads the stream into the spool.
 fn spool(job: &Job<'_>, sources: &[Source]) -> Result<Index, IngestError> {
-    let path = job.workspace.spool();
-    let mut spooling = Spooling::begin(job, &path)?;
+    let mut spooling = Spooling::begin(job)?;
     let sink = &mut |outcome, pixels: &PatchPixels| spooling.take(outcome, pixels);
     let end = flow::run(job, sources, Order::Any, None, sink)?;
     if end.broken {
@@ -76,9 +80,10 @@ fn spool(job: &Job<'_>, sources: &[Source]) -> Result<Index, IngestError> {
     Ok(index)
 }
 
+/// Spools into a file of this process's own, which becomes the spool when it is complete.
 struct Spooling<'a> {
     job: &'a Job<'a>,
-    path: &'a Path,
+    path: PathBuf,
     file: BufWriter<File>,
     offset: u64,
     index: Index,
@@ -86,8 +91,15 @@ struct Spooling<'a> {
 }
 
 impl<'a> Spooling<'a> {
-    fn begin(job: &'a Job<'a>, path: &'a Path) -> Result<Self, IngestError> {
-        let file = File::create(path).map_err(IngestError::writing(path))?;
+    /// The lock tells others that the file is alive; those of killed processes are removed.
+    fn begin(job: &'a Job<'a>) -> Result<Self, IngestError> {
+        let spool = job.workspace.spool();
+        let folder = spool.parent().unwrap_or(&spool);
+        remove_stale_temporaries(folder).map_err(IngestError::writing(folder))?;
+        let path = spool.with_extension(format!("{}.tmp", std::process::id()));
+        let file = File::create(&path).map_err(IngestError::writing(&path))?;
+        // Without locks nothing is ever taken for stale, so that a missing lock does no harm.
+        let _ = file.try_lock();
         Ok(Self {
             job,
             path,
@@ -124,7 +136,7 @@ impl<'a> Spooling<'a> {
         let bytes = patch.encoded.to_bytes();
         self.file
             .write_all(&bytes)
-            .map_err(IngestError::writing(self.path))?;
+            .map_err(IngestError::writing(&self.path))?;
         self.index.patches.push(Spooled {
             offset: self.offset,
             length: bytes.len(),
@@ -137,11 +149,11 @@ impl<'a> Spooling<'a> {
 
     /// Everything is on disk before the index, which says so, is.
     fn finish(mut self) -> Result<Index, IngestError> {
-        let done = self
-            .file
-            .flush()
-            .and_then(|()| self.file.get_ref().sync_all());
-        done.map_err(IngestError::writing(self.path))?;
+        let flushed = self.file.flush();
+        let done = flushed
+            .and_then(|()| self.file.get_ref().sync_all())
+            .and_then(|()| fs::rename(&self.path, self.job.workspace.spool()));
+        done.map_err(IngestError::writing(&self.path))?;
         record::save_histograms(&self.job.workspace.spool_histograms(), &self.histograms)?;
         self.index
             .patches

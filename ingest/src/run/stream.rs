@@ -20,14 +20,18 @@ use crate::statistics::Histograms;
 
 /// Works until the stream is in units.
 pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestError> {
-    job.progress.total(job.options.limit.map(|l| l as u64));
+    job.progress.total(expected(job));
     if job.workspace.unordered().is_file() {
         return spool::work(job, sources);
     }
     let mut records = job.workspace.finished_run()?;
     let end: Option<StreamEnd> = record::load(&job.workspace.stream_end())?;
     let end = match end {
-        Some(end) => end,
+        Some(end) => {
+            job.recall(records.iter().flat_map(|r| &r.quarantined))?;
+            job.recall(&end.quarantined)?;
+            end
+        }
         None => match fill(job, sources, &mut records)? {
             Filled::All(end) => end,
             Filled::OutOfOrder => {
@@ -50,6 +54,16 @@ pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestEr
     })
 }
 
+/// How many patches a stream may be expected to hold: what the tables list, up to the limit.
+fn expected(job: &Job<'_>) -> Option<u64> {
+    let listed = job.catalog.has_tables().then(|| job.catalog.ids().count());
+    let limit = job.options.limit;
+    listed
+        .map(|l| l.min(limit.unwrap_or(l)))
+        .or(limit)
+        .map(|n| n as u64)
+}
+
 enum Filled {
     All(StreamEnd),
     OutOfOrder,
@@ -63,9 +77,7 @@ fn fill(
 ) -> Result<Filled, IngestError> {
     let finished: usize = records.iter().map(|r| r.patches.len()).sum();
     job.progress.advance(finished as u64, 0);
-    for defect in records.iter().flat_map(|r| &r.quarantined) {
-        job.quality.quarantine(defect)?;
-    }
+    job.recall(records.iter().flat_map(|r| &r.quarantined))?;
     let through = records
         .last()
         .and_then(|r| r.patches.last())
@@ -78,7 +90,8 @@ fn fill(
         hand_over,
     };
     let (end, rest, written) = std::thread::scope(|scope| {
-        let write = scope.spawn(|| write_all(job, &handed_over));
+        // The receiver moves with the writer: when it fails, handing over fails as well.
+        let write = scope.spawn(move || write_all(job, &handed_over));
         let sink = &mut |outcome, pixels: &PatchPixels| Ok(filling.take(outcome, pixels));
         let end = flow::run(job, sources, Order::Ascending, through.as_ref(), sink);
         let rest = filling.end(&end);

@@ -103,16 +103,15 @@ impl Splitter<'_> {
         if kind.is_dir() {
             return Ok(ControlFlow::Continue(()));
         }
-        if !matches!(kind, EntryType::Regular | EntryType::Continuous) || extension.sparse {
-            self.notes.add(
-                "members refused, not plain files (links, devices, sparse)",
-                &shown,
-            );
-            return Ok(ControlFlow::Continue(()));
+        let is_plain = matches!(kind, EntryType::Regular | EntryType::Continuous);
+        let flaw = (!is_plain || extension.sparse).then_some(Flaw::NotAFile);
+        if flaw.is_some() {
+            let note = "members refused, not plain files (links, devices, sparse)";
+            self.notes.add(note, &shown);
         }
         extension.check_size(entry.size(), &shown)?;
         match folder_and_file(&name) {
-            Ok((folder, file)) => self.file(entry, folder, file, &shown),
+            Ok((folder, file)) => self.file(entry, (folder, file), flaw, &shown),
             Err(refusal) => {
                 self.notes.add(refusal.note(), &shown);
                 Ok(ControlFlow::Continue(()))
@@ -123,12 +122,14 @@ impl Splitter<'_> {
     fn file<R: Read>(
         &mut self,
         entry: &mut Entry<'_, R>,
-        folder: &str,
-        file: &str,
+        (folder, file): (&str, &str),
+        flaw: Option<Flaw>,
         shown: &str,
     ) -> io::Result<ControlFlow<()>> {
         let Some(role) = FileRole::of(folder, file) else {
-            self.notes.add("files not understood", shown);
+            if flaw.is_none() {
+                self.notes.add("files not understood", shown);
+            }
             return Ok(ControlFlow::Continue(()));
         };
         if self
@@ -148,7 +149,10 @@ impl Splitter<'_> {
         }
         if let Some((_, Some(files))) = &mut self.current {
             let slot = &mut files[role.index()];
-            *slot = read(entry, slot)?;
+            *slot = match flaw {
+                Some(flaw) => RawFile::Flawed(flaw),
+                None => read(entry, slot)?,
+            };
         }
         Ok(ControlFlow::Continue(()))
     }

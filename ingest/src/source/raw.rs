@@ -59,7 +59,7 @@ impl Flaw {
             }
             Self::Twice => format!("{file} is twice in the archive"),
             Self::Medium(error) => format!("{file} cannot be read: {error}"),
-            Self::NotAFile => format!("{file} is not a file"),
+            Self::NotAFile => format!("{file} is not a plain file"),
         }
     }
 }

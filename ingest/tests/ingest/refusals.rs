@@ -169,3 +169,31 @@ fn impossible_options_are_refused() {
         .contains("limit")
     );
 }
+
+#[test]
+fn a_shard_that_cannot_be_written_ends_the_ingest_of_every_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let patches = v2(23);
+    let mut shuffled = patches.clone();
+    shuffled.reverse();
+    write_folder(&at("folder"), &patches);
+    fs::write(at("archive"), tar(&patches)).unwrap();
+    fs::write(at("shuffled"), tar(&shuffled)).unwrap();
+    for form in ["folder", "archive", "shuffled"] {
+        let store = at(&format!("store-{form}"));
+        let options = options(&at(form), &store);
+        // Plan first, so that the folder may hold something; then put a folder in a shard's way.
+        let stop = std::sync::atomic::AtomicBool::new(true);
+        chipmill_ingest::ingest(&options, &stop, &chipmill_ingest::Silent).unwrap_err();
+        let in_the_way = store.join("10m/c.1.0.0.0/x");
+        fs::create_dir_all(&in_the_way).unwrap();
+        let text = refused(&options);
+        assert!(
+            text.contains("cannot write") && text.contains("c.1.0.0.0"),
+            "{form}: {text}"
+        );
+        fs::remove_dir_all(in_the_way.parent().unwrap()).unwrap();
+        assert_eq!(run(&options).unwrap().patches, 23);
+    }
+}

@@ -161,24 +161,28 @@ fn what_a_kill_leaves_behind_does_not_block_the_next_ingest() {
 #[test]
 fn two_ingests_of_one_plan_at_a_time_make_one_whole_store() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path().join("folder");
-    write_folder(&folder, &patches_with_a_defect());
-    let expected = stored(&options(&folder, &dir.path().join("expected"))).1;
-    let options = options(&folder, &dir.path().join("store"));
-    std::thread::scope(|scope| {
-        let both = [0, 1].map(|_| scope.spawn(|| run(&options).map_err(|e| chain(&e))));
-        for ingest in both {
-            assert_eq!(ingest.join().unwrap().unwrap().patches, 22);
-        }
-    });
-    assert_same(&objects(&options.store), &expected);
-    assert_no_temporaries(&options.store);
+    let at = |name: &str| dir.path().join(name);
+    let patches = patches_with_a_defect();
+    write_folder(&at("folder"), &patches);
+    fs::write(at("archive"), tar(&patches)).unwrap();
+    let expected = stored(&options(&at("folder"), &at("expected"))).1;
+    for form in ["folder", "archive"] {
+        let options = options(&at(form), &at(&format!("store-{form}")));
+        std::thread::scope(|scope| {
+            let both = [0, 1].map(|_| scope.spawn(|| run(&options).map_err(|e| chain(&e))));
+            for ingest in both {
+                assert_eq!(ingest.join().unwrap().unwrap().patches, 22);
+            }
+        });
+        assert_same(&objects(&options.store), &expected);
+        assert_no_temporaries(&options.store);
+    }
 }
 
 fn assert_no_temporaries(store: &Path) {
     let left: Vec<_> = objects(store)
         .into_keys()
-        .filter(|p| p.ends_with(".tmp"))
+        .filter(|p| p.extension().is_some_and(|e| e == "tmp"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }

@@ -127,6 +127,44 @@ fn hostile_members_are_refused_and_the_good_ones_kept() {
 }
 
 #[test]
+fn a_link_in_place_of_a_band_is_a_flaw_of_its_patch() {
+    let mut builder = Builder::new(Vec::new());
+    good_member(&mut builder);
+    let name = format!("{ID}/{ID}_B03.tif");
+    let mut link = header(EntryType::Link, 0);
+    builder.append_link(&mut link, name, "/etc/passwd").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.tar");
+    std::fs::write(&path, builder.into_inner().unwrap()).unwrap();
+    let mut flaws = Flaws::default();
+    stream(&path, Compression::None, &mut flaws).unwrap();
+    assert_eq!(flaws.0, [Flaw::NotAFile]);
+}
+
+#[derive(Default)]
+struct Flaws(Vec<Flaw>);
+
+impl Receiver for Flaws {
+    fn wants(&mut self, _: &PatchId) -> bool {
+        true
+    }
+
+    fn receive(&mut self, _: PatchId, patch: Option<RawPatch>) -> ControlFlow<()> {
+        if let Some(RawPatch {
+            files: RawFiles::Memory(files),
+            ..
+        }) = patch
+        {
+            self.0.extend(files.into_iter().filter_map(|f| match f {
+                RawFile::Flawed(flaw) => Some(flaw),
+                _ => None,
+            }));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
 fn an_archive_that_lies_about_sizes_is_refused() {
     let mut two_sizes = Builder::new(Vec::new());
     two_sizes
