@@ -64,4 +64,5 @@ done
 title "report: where everything lies, and how good the encoder is"
 echo "store    $store"
 echo "preview  $out/preview.png"
+for run in "$out"/run-*; do echo "run      $run"; done
 chipmill report "$out"/run-*

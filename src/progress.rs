@@ -66,6 +66,7 @@ impl Meter {
     }
 
     /// Counts on.
+    #[cfg(feature = "ingest")]
     pub(crate) fn advance(&self, count: u64) {
         let done = self.plain().done + count;
         self.position(done);

@@ -198,3 +198,48 @@ fn pretraining_leaves_out_every_patch_of_the_task() {
     assert!(counts["airports"].as_u64().unwrap() > 0, "{counts}");
     assert_eq!(environment["patches"], counts["none of the classes"]);
 }
+
+#[test]
+fn a_task_from_a_toml_file_is_left_out_of_pretraining_and_probed() {
+    let made = Made::v1(120);
+    let (store, run_dir, task) = (made.store(), made.path("run"), made.path("water.toml"));
+    let text = r#"
+        name = "water"
+        nomenclature = "43"
+        [[classes]]
+        name = "inland"
+        labels = ["Water courses", "Water bodies"]
+        [[classes]]
+        name = "urban"
+        labels = ["Continuous urban fabric", "Discontinuous urban fabric"]
+    "#;
+    std::fs::write(&task, text).unwrap();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/smoke.toml");
+    let exclude = format!("selection.exclude_task={task}");
+    let args = [
+        "pretrain", "--store", &store, "--config", config, "--run", &run_dir,
+    ];
+    run(
+        &[&args[..], &["--set", &exclude, "--set", "max_steps=2"]].concat(),
+        0,
+    );
+    std::fs::rename(&task, made.path("moved.toml")).unwrap();
+    run(&["pretrain", "--resume", &run_dir, "--store", &store], 0);
+    let moved = made.path("moved.toml");
+    let probe = [
+        "probe", "--run", &run_dir, "--store", &store, "--task", &moved, "--json",
+    ];
+    let report = json(&[&probe[..], &["--split", "i_mod_3"]].concat(), 0);
+    assert_eq!(report["classes"], serde_json::json!(["inland", "urban"]));
+    assert!(report["rows"]["test"].as_u64().unwrap() > 5, "{report}");
+    let (_, error) = run(
+        &[
+            "probe", "--run", &run_dir, "--store", &store, "--task", "water",
+        ],
+        2,
+    );
+    assert!(
+        error.contains("`water`") && error.contains("notes4"),
+        "{error}"
+    );
+}

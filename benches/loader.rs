@@ -1,6 +1,6 @@
 //! Views per second from a store to batches, for one and two workers; after each, where the time went.
 
-#[path = "../tests/support/tiny_store.rs"]
+#[path = "../pipeline/tests/support/tiny_store.rs"]
 mod tiny_store;
 
 use std::error::Error;
