@@ -10,17 +10,23 @@ cd "$(dirname "$0")/.."
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 failed=0
+junit=${CARGO_TARGET_DIR:-target}/nextest/default/junit.xml
+rm -f "$junit"
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --release --locked --workspace --no-fail-fast "$@" 2>&1 | tee -a "$log" ||
         failed=1
 else
-    cargo test --release --locked --workspace --lib --bins --tests --no-fail-fast -- "$@" 2>&1 |
-        tee -a "$log" || failed=1
+    cargo test --release --locked --workspace --lib --bins --tests --no-fail-fast -- \
+        --show-output "$@" 2>&1 | tee -a "$log" || failed=1
 fi
 if [ $# -eq 0 ]; then
     cargo test --release --locked --workspace --doc 2>&1 | tee -a "$log" || failed=1
 fi
+
+# A test that lacks something it needs says so and passes: nobody shall overlook it.
+touch "$junit" 2>/dev/null || junit=/dev/null
+grep -ho 'skipped: [^<]*' "$log" "$junit" | sort | uniq -c | sed 's/^ *\([0-9]*\) /\1 x /' || true
 
 # Both runners' closing lines, added up.
 totals=$(awk '
