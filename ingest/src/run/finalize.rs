@@ -1,7 +1,9 @@
 //! All units are done: the tables, the report, and last the root metadata that make them a store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
+use chipmill_schemas::band::Resolution;
 use chipmill_schemas::ingest::IngestSummary;
 use chipmill_schemas::patch::PatchRow;
 use chipmill_schemas::patch_id::PatchId;
@@ -28,6 +30,7 @@ pub(super) fn finalize(
     }
     let summary = balance(job, planned, &worked);
     record::create(&job.workspace.report(), &summary)?;
+    remove_leftover_shards(job, &worked.records)?;
     let rows = rows(job, &worked.records);
     let units: Vec<_> = worked.records.into_iter().map(unit_row).collect();
     let versions: BTreeSet<_> = rows.iter().map(|r| r.id.version()).collect();
@@ -108,11 +111,32 @@ fn unit_row(record: UnitRecord) -> UnitRow {
     }
 }
 
+/// Shards beyond the last: written in a pass before defective patches were taken out. Temporaries
+/// may be another process's, still being written.
+fn remove_leftover_shards(job: &Job<'_>, records: &[UnitRecord]) -> Result<(), IngestError> {
+    let objects = records.iter().flat_map(|r| &r.objects);
+    let kept: HashSet<&str> = objects.map(|o| o.path.as_str()).collect();
+    for resolution in Resolution::ALL {
+        for name in record::names(&job.options.store.join(resolution.name()))? {
+            let object = format!("{}/{name}", resolution.name());
+            let is_shard = name.starts_with("c.") && !name.ends_with(".tmp");
+            if is_shard && !kept.contains(object.as_str()) {
+                remove(&job.options.store.join(&object))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The spool is as large as the store; its index and everything else stay.
 fn remove_spool(job: &Job<'_>) -> Result<(), IngestError> {
-    let path = job.workspace.spool();
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(IngestError::writing(&path)(e)),
+    remove(&job.workspace.spool())
+}
+
+/// Another process may have removed it first.
+fn remove(path: &Path) -> Result<(), IngestError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(IngestError::writing(path)(e)),
         _ => Ok(()),
     }
 }

@@ -91,7 +91,7 @@ fn fill(
     };
     let (end, rest, written) = std::thread::scope(|scope| {
         // The receiver moves with the writer: when it fails, handing over fails as well.
-        let write = scope.spawn(move || write_all(job, &handed_over));
+        let write = scope.spawn(move || write_all(job, handed_over));
         let sink = &mut |outcome, pixels: &PatchPixels| Ok(filling.take(outcome, pixels));
         let end = flow::run(job, sources, Order::Ascending, through.as_ref(), sink);
         let rest = filling.end(&end);
@@ -194,7 +194,7 @@ impl Filling<'_> {
     }
 }
 
-fn write_all(job: &Job<'_>, handed_over: &Receiver<Unit>) -> Result<Vec<UnitRecord>, IngestError> {
+fn write_all(job: &Job<'_>, handed_over: Receiver<Unit>) -> Result<Vec<UnitRecord>, IngestError> {
     let mut records = Vec::new();
     for Unit {
         mut record,

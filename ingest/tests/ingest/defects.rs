@@ -144,3 +144,18 @@ fn when_no_patch_is_whole_there_is_an_error_and_no_store() {
     );
     assert!(!store.join("zarr.json").exists());
 }
+
+#[test]
+fn a_late_defect_that_makes_the_last_shard_needless_leaves_nothing_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let mut patches = v2(9);
+    patches[3].band(Band::B02).truncate(20_000);
+    write_folder(&at("folder"), &patches);
+    patches.remove(3);
+    write_folder(&at("whole"), &patches);
+    let expected = stored(&options(&at("whole"), &at("expected"))).1;
+    let (summary, objects) = stored(&options(&at("folder"), &at("store")));
+    assert_eq!((summary.patches, summary.shards), (8, 2));
+    assert_same(&objects, &expected);
+}
