@@ -1,226 +1,15 @@
 //! Configurations: defaults, then a TOML file, then `--set key=value`; unknown keys are errors.
 
+mod resolve;
+mod view;
+
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{Augment, Filter, Preset};
-use crate::band::Band;
 use crate::selection::Selection;
 
-/// A configuration cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// Not TOML.
-    #[error("{source_name}: {message}")]
-    Syntax {
-        /// File or flag.
-        source_name: String,
-        /// What the parser says, with line and column.
-        message: String,
-    },
-    /// A key that does not exist.
-    #[error("unknown key `{key}`; did you mean `{nearest}`? (known here: {known})")]
-    UnknownKey {
-        /// The key, with its path.
-        key: String,
-        /// The most similar known key.
-        nearest: String,
-        /// All keys of that table.
-        known: String,
-    },
-    /// A value of the wrong type or out of range.
-    #[error("`{key}`: {message}")]
-    BadValue {
-        /// The key, with its path.
-        key: String,
-        /// What was found and expected.
-        message: String,
-    },
-}
-
-/// Builds a configuration from an optional TOML text and `key=value` overrides.
-///
-/// # Errors
-/// [`ConfigError`] naming the key, what was found and what is known.
-pub fn resolve<T: DeserializeOwned>(
-    file: Option<(&str, &str)>,
-    overrides: &[String],
-) -> Result<T, ConfigError> {
-    let mut table = match file {
-        Some((name, text)) => text
-            .parse::<toml::Table>()
-            .map_err(|e| ConfigError::Syntax {
-                source_name: name.to_owned(),
-                message: e.to_string(),
-            })?,
-        None => toml::Table::new(),
-    };
-    for text in overrides {
-        set(&mut table, text)?;
-    }
-    serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|e| explain(&e))
-}
-
-fn set(table: &mut toml::Table, text: &str) -> Result<(), ConfigError> {
-    let syntax = |message: &str| ConfigError::Syntax {
-        source_name: format!("--set {text}"),
-        message: message.to_owned(),
-    };
-    let (path, value) = text
-        .split_once('=')
-        .ok_or_else(|| syntax("expected key=value"))?;
-    let value = format!("v={value}")
-        .parse::<toml::Table>()
-        .ok()
-        .and_then(|mut t| t.remove("v"))
-        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let mut keys: Vec<&str> = path.trim().split('.').collect();
-    let last = keys
-        .pop()
-        .filter(|k| !k.is_empty())
-        .ok_or_else(|| syntax("the key is empty"))?;
-    let mut at = table;
-    for key in keys {
-        let entry = at
-            .entry(key)
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        at = entry
-            .as_table_mut()
-            .ok_or_else(|| syntax(&format!("`{key}` is not a table")))?;
-    }
-    at.insert(last.to_owned(), value);
-    Ok(())
-}
-
-/// Turns serde's message about an unknown field into ours; serde has no structured form of it.
-fn explain(error: &serde_path_to_error::Error<toml::de::Error>) -> ConfigError {
-    let path = error.path().to_string();
-    let message = error.inner().message().to_owned();
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    if !message.starts_with("unknown field") || quoted.is_empty() {
-        return ConfigError::BadValue { key: path, message };
-    }
-    let (field, known) = (quoted[0], &quoted[1..]);
-    let key = if path.ends_with(field) || path == "." {
-        path
-    } else {
-        format!("{path}.{field}")
-    };
-    ConfigError::UnknownKey {
-        key: if key == "." { field.to_owned() } else { key },
-        nearest: crate::nearest(field, known.iter().copied()).unwrap_or_default(),
-        known: known.join(", "),
-    }
-}
-
-/// A usual choice of bands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NamedBands {
-    /// All twelve.
-    All,
-    /// B04, B03, B02: red, green, blue.
-    Rgb,
-    /// B02, B03, B04, B08.
-    TenMetre,
-    /// Without the two 60 m bands.
-    Ten,
-}
-
-/// Which bands a view has, in which order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum BandChoice {
-    /// A usual choice.
-    Named(NamedBands),
-    /// A list, in the order given.
-    List(Vec<Band>),
-}
-
-impl BandChoice {
-    /// The bands, in the order of the view's band axis.
-    #[must_use]
-    pub fn bands(&self) -> Vec<Band> {
-        match self {
-            Self::Named(NamedBands::All) => Band::ALL.to_vec(),
-            Self::Named(NamedBands::Rgb) => vec![Band::B04, Band::B03, Band::B02],
-            Self::Named(NamedBands::TenMetre) => vec![Band::B02, Band::B03, Band::B04, Band::B08],
-            Self::Named(NamedBands::Ten) => {
-                let sixty = [Band::B01, Band::B09];
-                Band::ALL
-                    .into_iter()
-                    .filter(|b| !sixty.contains(b))
-                    .collect()
-            }
-            Self::List(bands) => bands.clone(),
-        }
-    }
-}
-
-/// How raw digital numbers become floats. Both forms are affine: nothing is clipped here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Normalise {
-    /// Per band: the store's 1st percentile becomes 0, the 99th becomes 1.
-    #[default]
-    Unit,
-    /// Per band: minus the store's mean, divided by its standard deviation.
-    Zscore,
-    /// The digital number itself.
-    None,
-}
-
-/// How patches become views.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ViewConfig {
-    /// Bands, in this order.
-    pub bands: BandChoice,
-    /// Side of a view in pixels, 8..=240.
-    pub side: u32,
-    /// How 20 m and 60 m bands come to 10 m, and how an un-cropped patch comes to `side`.
-    pub upsample: Filter,
-    /// How digital numbers become floats.
-    pub normalise: Normalise,
-    /// The operations by name.
-    pub preset: Preset,
-    /// The operations one by one, in place of the preset's.
-    pub augment: Option<Vec<Augment>>,
-}
-
-impl Default for ViewConfig {
-    fn default() -> Self {
-        Self {
-            bands: BandChoice::Named(NamedBands::All),
-            side: 120,
-            upsample: Filter::Bilinear,
-            normalise: Normalise::Unit,
-            preset: Preset::Notes,
-            augment: None,
-        }
-    }
-}
-
-impl ViewConfig {
-    /// The operations that apply: the explicit list, else the preset's.
-    #[must_use]
-    pub fn operations(&self) -> Vec<Augment> {
-        self.augment
-            .clone()
-            .unwrap_or_else(|| self.preset.operations())
-    }
-
-    /// The same view without augmentation: what features are computed on.
-    #[must_use]
-    pub fn evaluation(&self) -> Self {
-        Self {
-            preset: Preset::None,
-            augment: None,
-            ..self.clone()
-        }
-    }
-}
+pub use resolve::{ConfigError, resolve};
+pub use view::{BandChoice, NamedBands, Normalise, ViewConfig};
 
 /// How batches are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -530,6 +319,7 @@ impl PretrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::band::Band;
 
     fn resolved(text: &str, overrides: &[&str]) -> Result<PretrainConfig, ConfigError> {
         let overrides: Vec<String> = overrides.iter().map(|&s| s.to_owned()).collect();
