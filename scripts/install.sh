@@ -1,7 +1,7 @@
 # Installs what a build needs and the machine lacks. Sourced by demo.sh and test.sh.
 #
-# Needs: Rust >= 1.95, a C compiler, pkg-config, GDAL's headers (>= 3.4) and libclang-free builds of
-# everything else (cargo brings the rest). Debian and Ubuntu packages are installed with apt;
+# Needs: Rust >= 1.95, a C and a C++ compiler, pkg-config and GDAL's headers (>= 3.4); cargo brings
+# the rest. Debian and Ubuntu packages are installed with apt;
 # elsewhere the missing things are named and the script stops.
 
 say() { printf '%s\n' "$*" >&2; }
@@ -23,6 +23,7 @@ as_root() {
 
 missing_packages() {
     command -v cc >/dev/null 2>&1 || echo gcc
+    command -v c++ >/dev/null 2>&1 || echo g++
     [ -e /usr/include/stdio.h ] || [ "$(uname -s)" != Linux ] || echo libc6-dev
     command -v pkg-config >/dev/null 2>&1 || echo pkg-config
     { command -v pkg-config >/dev/null 2>&1 && pkg-config --exists gdal; } || echo libgdal-dev
