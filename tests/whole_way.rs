@@ -173,8 +173,9 @@ fn an_interrupted_pretraining_resumes_to_the_same_losses() {
 }
 
 fn signal(child: &std::process::Child, signal: &str) {
-    let sent = std::process::Command::new("kill")
-        .args([signal, &child.id().to_string()])
+    // The shell's own: a bare machine has no program of that name.
+    let sent = std::process::Command::new("sh")
+        .args(["-c", "kill \"$0\" \"$1\"", signal, &child.id().to_string()])
         .status();
     assert!(sent.unwrap().success());
 }
