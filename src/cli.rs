@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Sample(crate::sample::Args),
     /// Convert raw BigEarthNet (folders or archives, v1 or v2) into a store.
     #[cfg(feature = "ingest")]
-    Ingest(crate::ingest::Args),
+    Ingest(Box<crate::ingest::Args>),
     /// Show what a store holds: counts, splits, labels, statistics.
     Inspect(crate::inspect::Args),
     /// Check every checksum and every table of a store.

@@ -37,6 +37,9 @@ struct Plain {
     done: u64,
     total: Option<u64>,
     message: String,
+    /// Where the count stood when it was first told: a resumed run does not begin at nothing.
+    first: Option<u64>,
+    began: Instant,
     last: Instant,
 }
 
@@ -50,6 +53,8 @@ impl Meter {
                 done: 0,
                 total: None,
                 message: String::new(),
+                first: None,
+                began: Instant::now(),
                 last: Instant::now(),
             }),
             unit,
@@ -76,6 +81,7 @@ impl Meter {
     pub(crate) fn position(&self, done: u64) {
         let mut plain = self.plain();
         plain.done = done;
+        plain.first.get_or_insert(done);
         if let Some(bar) = &self.bar {
             bar.set_position(done);
         } else if plain.last.elapsed() >= PLAIN_EVERY {
@@ -113,15 +119,20 @@ impl Meter {
 }
 
 impl Plain {
+    /// Such as `12,288 of 549,488 patches, 2,310/s, 233 s to go  work, 380 MB/s`.
     fn line(&self, unit: &str) -> String {
         let done = output::grouped(self.done);
+        let here = self.done - self.first.unwrap_or_default().min(self.done);
+        let per_second = here / self.began.elapsed().as_secs().max(1);
+        let rate = output::grouped(per_second);
+        let message = &self.message;
         match self.total {
-            Some(total) => format!(
-                "{done} of {} {unit}  {}",
-                output::grouped(total),
-                self.message
-            ),
-            None => format!("{done} {unit}  {}", self.message),
+            Some(total) => {
+                let left = total.saturating_sub(self.done) / per_second.max(1);
+                let total = output::grouped(total);
+                format!("{done} of {total} {unit}, {rate}/s, {left} s to go  {message}")
+            }
+            None => format!("{done} {unit}, {rate}/s  {message}"),
         }
     }
 }

@@ -25,7 +25,13 @@ fn metadata() -> Value {
     let version = cargo(&["-vV"]);
     let host = version.lines().find_map(|l| l.strip_prefix("host: "));
     let host = host.expect("cargo names its host");
-    let args = ["metadata", "--format-version", "1", "--filter-platform", host];
+    let args = [
+        "metadata",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        host,
+    ];
     serde_json::from_str(&cargo(&args)).expect("JSON")
 }
 

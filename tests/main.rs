@@ -9,6 +9,7 @@
 mod cli;
 mod errors;
 mod house;
+mod ingest_forms;
 mod real_data;
 mod support;
 mod whole_way;

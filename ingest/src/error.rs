@@ -45,14 +45,62 @@ pub enum IngestError {
         /// What was found instead.
         notes: String,
     },
+    /// The selection leaves none of the patches.
+    #[error(
+        "none of the {found} patches found is selected; loosen the selection (split, country, labels, \
+         snow, cloud, named patches), or give the metadata files or reference maps that tell what it \
+         asks for"
+    )]
+    NothingSelected {
+        /// Patches in the sources.
+        found: usize,
+    },
+    /// The selection names something that there is not.
+    #[error("the selection cannot be understood")]
+    Selection(#[from] chipmill_schemas::task::TaskError),
+    /// There is no plan where a unit should be worked on.
+    #[error("{store} holds no planned ingest; begin with `chipmill ingest plan`", store = store.display())]
+    NoPlan {
+        /// The store.
+        store: PathBuf,
+    },
+    /// The plan's sources are archives, which are read front to back by one process.
+    #[error(
+        "{store} is an ingest of archives, which only one process can read; repeat `chipmill ingest`, \
+         or plan the unpacked folders",
+        store = store.display()
+    )]
+    NoUnits {
+        /// The store.
+        store: PathBuf,
+    },
+    /// The plan has no such unit.
+    #[error("there is no unit {unit}; the plan has {units}, numbered from 0")]
+    NoUnit {
+        /// The unit asked for.
+        unit: u64,
+        /// Units of the plan.
+        units: u64,
+    },
+    /// Units are not finished.
+    #[error(
+        "unfinished units: {}, the first is unit {}; run `chipmill ingest work` for each, then \
+         finalize again",
+        units.len(), units.first().copied().unwrap_or_default()
+    )]
+    Unfinished {
+        /// Their numbers, ascending.
+        units: Vec<u64>,
+    },
     /// An archive is damaged, cut short or malicious.
-    #[error("archive {path} is damaged or cut short after {position} bytes of tar",
-        path = path.display())]
+    #[error("archive {archive} is damaged or cut short after {position} bytes of tar{hint}")]
     Archive {
-        /// The archive.
-        path: PathBuf,
+        /// The archive: its path, those of its parts, or `standard input`.
+        archive: String,
         /// Where in the (decompressed) tar stream.
         position: u64,
+        /// What to look at first, where there is a suspicion.
+        hint: &'static str,
         /// What was wrong.
         source: std::io::Error,
     },

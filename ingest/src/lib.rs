@@ -7,23 +7,25 @@
 //!
 //! GDAL is named in this crate and in no other.
 
-pub mod catalog;
+mod catalog;
 mod cpu;
 mod decode;
 mod error;
-pub mod plan;
+mod plan;
 mod quality;
 mod record;
 mod run;
 pub mod sample;
-pub mod source;
+mod source;
 mod statistics;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use chipmill_schemas::ingest::{Defect, IngestSummary};
+use chipmill_schemas::ingest::{Defect, IngestSummary, PlanSummary, UnitSummary};
 use chipmill_schemas::manifest::Codec;
+use chipmill_schemas::selection::Selection;
+use serde::{Deserialize, Serialize};
 
 pub use decode::{gdal_drivers, gdal_version};
 pub use error::IngestError;
@@ -32,27 +34,40 @@ pub use error::IngestError;
 pub const MAX_SHARD_PATCHES: u32 = 1024;
 
 /// What to ingest, from where, to where, and how.
-#[derive(Debug, Clone)]
+///
+/// All of it but the store's place, the number of threads and `strict` is part of the plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IngestOptions {
-    /// Folders and archives that hold patches; a patch found twice is taken from the first.
+    /// Folders and archives that hold patches or reference maps, recognised by content; `-` is an
+    /// archive on standard input; the parts of a split archive follow each other. A patch found twice
+    /// is taken from the first.
     pub sources: Vec<PathBuf>,
     /// v2 `metadata.parquet` tables and v1 lists of names, recognised by content.
     pub metadata: Vec<PathBuf>,
     /// Folder of the store.
+    #[serde(skip)]
     pub store: PathBuf,
     /// Threads that decode and encode; 0 means one for each core. Has no influence on the bytes.
+    #[serde(skip)]
     pub threads: usize,
     /// Patches in a shard, `1..=`[`MAX_SHARD_PATCHES`].
     pub shard_patches: u32,
     /// Compression of the pixels.
     pub codec: Codec,
     /// Stop at the first defect instead of quarantining the patch.
+    #[serde(skip)]
     pub strict: bool,
     /// Patches that the tables list and no source holds are excluded rather than missing.
     pub allow_subset: bool,
-    /// Take at most so many patches: the first in id order, or the first of the stream where an
-    /// archive is not in id order. Implies `allow_subset`.
-    pub limit: Option<usize>,
+    /// Which patches are wanted; the others are excluded before their pixels are read. With a limit,
+    /// the first in id order are taken, or the first of the stream where an archive is not in id
+    /// order; a limit implies `allow_subset`.
+    pub selection: Selection,
+    /// A file that names the only patches wanted, one a line. One that no source holds is missing.
+    pub patches: Option<PathBuf>,
+    /// Share of a reference map's pixels, `0..=1`, from which a class is present; any class needs one
+    /// pixel at least.
+    pub map_min_share: f64,
 }
 
 impl Default for IngestOptions {
@@ -66,7 +81,9 @@ impl Default for IngestOptions {
             codec: Codec::default(),
             strict: false,
             allow_subset: false,
-            limit: None,
+            selection: Selection::default(),
+            patches: None,
+            map_min_share: 0.0,
         }
     }
 }
@@ -118,4 +135,51 @@ pub fn ingest(
     progress: &dyn Progress,
 ) -> Result<IngestSummary, IngestError> {
     run::ingest(options, stop, progress)
+}
+
+/// Plans an ingest of folders and creates the store's folder with its plan, for an engine that then
+/// calls [`work`] for each unit, anywhere and in any order, and [`finalize`] once.
+///
+/// Planning the same again is no work and gives the same; another plan is refused.
+///
+/// # Errors
+/// As [`ingest`]; [`IngestError::Options`] when a source is an archive, which only one process can
+/// read.
+pub fn plan(
+    options: &IngestOptions,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<PlanSummary, IngestError> {
+    run::engine::plan(options, stop, progress)
+}
+
+/// Works on one unit of a planned store. A finished unit is no work and gives the same summary; of
+/// several processes at one unit, exactly one record wins, and all would write the same bytes.
+///
+/// A unit with defective patches is finished as well: its record names them.
+///
+/// # Errors
+/// [`IngestError::NoPlan`], [`IngestError::NoUnit`], and what [`ingest`] fails with.
+pub fn work(
+    store: &Path,
+    unit: u64,
+    threads: usize,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<UnitSummary, IngestError> {
+    run::engine::work(store, unit, threads, stop, progress)
+}
+
+/// Completes a planned store whose units are all finished. Where units found defective patches, the
+/// remaining patches are dealt out anew, and what changed is worked on here.
+///
+/// # Errors
+/// [`IngestError::Unfinished`] naming the units that are not; what [`ingest`] fails with.
+pub fn finalize(
+    store: &Path,
+    threads: usize,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Result<IngestSummary, IngestError> {
+    run::engine::finalize(store, threads, stop, progress)
 }

@@ -49,6 +49,8 @@ pub(crate) struct StreamEnd {
     pub(crate) units: u64,
     /// Defective patches after the last unit.
     pub(crate) quarantined: Vec<Defect>,
+    /// Patches that were not selected.
+    pub(crate) excluded: Vec<PatchId>,
     pub(crate) notes: Notes,
 }
 
@@ -75,6 +77,10 @@ impl Workspace {
 
     pub(crate) fn stream_end(&self) -> PathBuf {
         self.folder.join("stream.json")
+    }
+
+    pub(crate) fn reference_maps(&self) -> PathBuf {
+        self.folder.join("reference_maps.json")
     }
 
     /// Present once an archive was found not to be in id order.
@@ -179,6 +185,13 @@ pub(crate) fn create<T: Serialize>(path: &Path, value: &T) -> Result<(), IngestE
         .map_err(|e| IngestError::writing(path)(std::io::Error::other(e)))?;
     create_object(path, &json).map_err(IngestError::writing(path))?;
     Ok(())
+}
+
+/// Writes a JSON file whatever was there: for what can be made again.
+pub(crate) fn replace<T: Serialize>(path: &Path, value: &T) -> Result<(), IngestError> {
+    let json = serde_json::to_vec(value)
+        .map_err(|e| IngestError::writing(path)(std::io::Error::other(e)))?;
+    chipmill_store::write_object(path, &json).map_err(IngestError::writing(path))
 }
 
 /// Reads a JSON file, `None` when there is none.

@@ -56,6 +56,45 @@ impl IngestSummary {
     }
 }
 
+/// What `ingest plan` planned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanSummary {
+    /// BLAKE3 (hex) of everything that decides over the store's bytes.
+    pub fingerprint: String,
+    /// Units of work, numbered from 0; each is one shard.
+    pub units: u64,
+    /// Patches to store.
+    pub patches: u64,
+    /// Patches that lack a file; see `defects`.
+    pub quarantined: u64,
+    /// Patches of the sources that are left out on purpose.
+    pub excluded: u64,
+    /// The quarantined patches.
+    pub defects: Vec<Defect>,
+    /// Things that were noticed and harmed nothing.
+    pub notes: Vec<String>,
+}
+
+/// What became of one unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnitSummary {
+    /// Its number.
+    pub unit: u64,
+    /// Patches in its shard; none when one of them is defective: `ingest finalize` then deals out the
+    /// rest anew.
+    pub patches: u64,
+    /// Defective patches; see `defects`.
+    pub quarantined: u64,
+    /// Bytes of `GeoTIFF` read.
+    pub bytes_in: u64,
+    /// Bytes of store objects written.
+    pub bytes_out: u64,
+    /// Whether the unit had been finished before.
+    pub was_finished: bool,
+    /// The quarantined patches.
+    pub defects: Vec<Defect>,
+}
+
 /// One thing wrong with a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreDefect {

@@ -13,6 +13,8 @@ use crate::task::{CompiledTask, Membership, Task, TaskError};
 pub struct Selection {
     /// Only these official splits; empty means all, patches without a split included.
     pub splits: Vec<Split>,
+    /// Only these countries, as the v2 tables name them; empty means all, unknown ones included.
+    pub countries: Vec<String>,
     /// Only patches that carry one of these 43- or 19-class labels; empty means all.
     pub labels_any: Vec<String>,
     /// Leave out every patch with any class of this task (by name), so that a probe on it is fair.
@@ -37,45 +39,36 @@ impl Selection {
         table: &[PatchRow],
         tasks: impl Fn(&str) -> Result<Task, TaskError>,
     ) -> Result<Vec<u32>, TaskError> {
-        let excluded = match &self.exclude_task {
-            Some(name) => Some(tasks(name)?.compile()?),
-            None => None,
-        };
-        let labels = self.labels()?;
+        let compiled = self.compile(tasks)?;
         let limit = if self.limit == 0 {
             usize::MAX
         } else {
             self.limit
         };
-        let keep = |row: &&PatchRow| self.keeps(row, excluded.as_ref(), labels);
         let rows = (0u32..)
             .zip(table)
-            .filter(|(_, row)| keep(row))
+            .filter(|(_, row)| compiled.keeps(row))
             .map(|(i, _)| i);
         Ok(rows.take(limit).collect())
     }
 
-    fn keeps(
+    /// The selection as a question that can be asked of each patch; `limit` is no part of it.
+    ///
+    /// # Errors
+    /// [`TaskError`] when `exclude_task` or a label is not known.
+    pub fn compile(
         &self,
-        row: &PatchRow,
-        excluded: Option<&CompiledTask>,
-        labels: Option<(LabelSet, LabelSet)>,
-    ) -> bool {
-        let in_task = excluded.is_some_and(|t| {
-            matches!(
-                t.membership(row),
-                Membership::Class(_) | Membership::Several
-            )
-        });
-        let in_split =
-            self.splits.is_empty() || row.split.is_some_and(|s| self.splits.contains(&s));
-        let has_label = labels.is_none_or(|(clc, nineteen)| {
-            row.labels_43.is_some_and(|l| l.intersects(clc))
-                || row.labels_19.is_some_and(|l| l.intersects(nineteen))
-        });
-        let flagged = (self.exclude_snow && row.snow == Some(true))
-            || (self.exclude_cloud && row.cloud == Some(true));
-        in_split && has_label && !in_task && !flagged
+        tasks: impl Fn(&str) -> Result<Task, TaskError>,
+    ) -> Result<CompiledSelection, TaskError> {
+        let excluded = match &self.exclude_task {
+            Some(name) => Some(tasks(name)?.compile()?),
+            None => None,
+        };
+        Ok(CompiledSelection {
+            selection: self.clone(),
+            excluded,
+            labels: self.labels()?,
+        })
     }
 
     fn labels(&self) -> Result<Option<(LabelSet, LabelSet)>, TaskError> {
@@ -105,6 +98,46 @@ impl Selection {
     }
 }
 
+/// A selection whose names were understood.
+#[derive(Debug, Clone)]
+pub struct CompiledSelection {
+    selection: Selection,
+    excluded: Option<CompiledTask>,
+    labels: Option<(LabelSet, LabelSet)>,
+}
+
+impl CompiledSelection {
+    /// Whether a patch is selected. What is not known of a patch never selects it and never leaves
+    /// it out: an unknown country is none of those wanted, an unknown flag is not set.
+    #[must_use]
+    pub fn keeps(&self, row: &PatchRow) -> bool {
+        let wanted = &self.selection;
+        let in_task = self.excluded.as_ref().is_some_and(|t| {
+            matches!(
+                t.membership(row),
+                Membership::Class(_) | Membership::Several
+            )
+        });
+        let in_split =
+            wanted.splits.is_empty() || row.split.is_some_and(|s| wanted.splits.contains(&s));
+        let in_country = wanted.countries.is_empty()
+            || (row.country.as_ref()).is_some_and(|c| wanted.countries.contains(c));
+        let has_label = self.labels.is_none_or(|(clc, nineteen)| {
+            row.labels_43.is_some_and(|l| l.intersects(clc))
+                || row.labels_19.is_some_and(|l| l.intersects(nineteen))
+        });
+        let flagged = (wanted.exclude_snow && row.snow == Some(true))
+            || (wanted.exclude_cloud && row.cloud == Some(true));
+        in_split && in_country && has_label && !in_task && !flagged
+    }
+
+    /// Whether labels decide over patches.
+    #[must_use]
+    pub fn asks_for_labels(&self) -> bool {
+        self.labels.is_some() || self.excluded.is_some()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,7 +158,10 @@ mod tests {
         vec![
             row(0, "Pastures", Some(Split::Train)),
             row(1, "Airports", Some(Split::Train)),
-            row(2, "Rice fields", Some(Split::Test)),
+            PatchRow {
+                country: Some("Austria".to_owned()),
+                ..row(2, "Rice fields", Some(Split::Test))
+            },
             PatchRow {
                 labels_43: None,
                 snow: Some(true),
@@ -163,6 +199,13 @@ mod tests {
                 ..Selection::default()
             }),
             [0, 1, 2]
+        );
+        assert_eq!(
+            rows(&Selection {
+                countries: vec!["Austria".to_owned()],
+                ..Selection::default()
+            }),
+            [2]
         );
         assert_eq!(
             rows(&Selection {

@@ -67,7 +67,11 @@ pub(super) fn is_list(head: &[u8]) -> bool {
 
 /// Reads a list: one name a line, no header; further columns (such as the S1 name) are ignored.
 pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(ListRole, Vec<PatchId>), IngestError> {
-    let role = ListRole::of(path)?;
+    Ok((ListRole::of(path)?, names(path, bytes)?))
+}
+
+/// The patches that a file names, one a line.
+pub(super) fn names(path: &Path, bytes: &[u8]) -> Result<Vec<PatchId>, IngestError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| IngestError::metadata(path, format!("is not UTF-8 text: {e}")))?;
     let mut ids = Vec::new();
@@ -79,7 +83,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<(ListRole, Vec<PatchId>)
             );
         }
     }
-    Ok((role, ids))
+    Ok(ids)
 }
 
 fn name(line: &str) -> &str {

@@ -1,13 +1,17 @@
 //! What the metadata files and the label files say of patches.
 //!
 //! v2 tables (`metadata.parquet`) and v1 lists of names (splits, snow, cloud) are recognised by
-//! content. v1's 43-class labels come from the JSON beside the band files; see [`label_file`].
+//! content. v1's 43-class labels come from the JSON beside the band files ([`label_file`]), v2's from
+//! the reference maps ([`reference_map`]). A v1 patch takes what no v1 file tells of it (country, S1
+//! name, and split, snow and cloud where no such list was given) from the v2 row that names it.
 
-pub mod label_file;
+pub(crate) mod label_file;
 mod list;
+pub(crate) mod reference_map;
 mod table;
+mod twins;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,9 +23,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::IngestError;
 use list::ListRole;
+use twins::Twins;
 
 /// What the metadata files say of one patch. `None`: they do not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Listed {
     split: Option<Split>,
     country: Option<Box<str>>,
@@ -47,20 +52,27 @@ pub(crate) struct Told {
 
 /// All metadata files together.
 #[derive(Debug, Default)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     listed: BTreeMap<PatchId, Listed>,
+    /// The only patches wanted, where a file names them.
+    named: Option<BTreeSet<PatchId>>,
+    /// 43-class labels by the reference maps.
+    mapped: BTreeMap<PatchId, LabelSet>,
     digests: Vec<String>,
+    named_digest: Option<String>,
+    has_split_list: bool,
     has_snow_list: bool,
     has_cloud_list: bool,
+    twins: Twins,
 }
 
 impl Catalog {
-    /// Reads metadata files, in any order.
+    /// Reads metadata files, in any order, and the file that names the only patches wanted.
     ///
     /// # Errors
     /// [`IngestError::Metadata`] naming the file (and column or line) that is missing, damaged or of
     /// another kind; [`IngestError::Conflict`] when two files contradict each other.
-    pub fn load(files: &[PathBuf]) -> Result<Self, IngestError> {
+    pub(crate) fn load(files: &[PathBuf], patches: Option<&Path>) -> Result<Self, IngestError> {
         let mut catalog = Self::default();
         for path in files {
             let bytes = head_checked(path)?;
@@ -75,60 +87,133 @@ impl Catalog {
         }
         catalog.digests.sort();
         catalog.digests.dedup();
+        if let Some(path) = patches {
+            let bytes = head_checked(path)?;
+            catalog.named = Some(list::names(path, &bytes)?.into_iter().collect());
+            catalog.named_digest = Some(blake3::hash(&bytes).to_hex().to_string());
+        }
         Ok(catalog)
     }
 
+    /// Takes in the labels that the reference maps give.
+    pub(crate) fn add_mapped(&mut self, labels: BTreeMap<PatchId, LabelSet>) {
+        self.mapped = labels;
+    }
+
     /// Whether any metadata file was given.
-    #[must_use]
-    pub fn has_tables(&self) -> bool {
+    pub(crate) fn has_tables(&self) -> bool {
         !self.digests.is_empty()
     }
 
     /// BLAKE3 digests of the files, sorted: what they say does not depend on their order.
-    #[must_use]
-    pub fn digests(&self) -> &[String] {
+    pub(crate) fn digests(&self) -> &[String] {
         &self.digests
     }
 
-    /// All patches that the files list, in id order.
-    pub fn ids(&self) -> impl Iterator<Item = &PatchId> {
-        self.listed.keys()
+    /// BLAKE3 digest of the file that names the only patches wanted.
+    pub(crate) fn named_digest(&self) -> Option<&str> {
+        self.named_digest.as_deref()
     }
 
-    /// Whether the files list a patch.
-    #[must_use]
-    pub fn lists(&self, id: &PatchId) -> bool {
-        self.listed.contains_key(id)
+    /// All patches that the files list or name, each once, in no particular order: a v1 name whose v2
+    /// row is listed is that row.
+    pub(crate) fn expected(&self) -> impl Iterator<Item = &PatchId> {
+        let named = self.named.iter().flatten();
+        let new = named.filter(|id| !self.listed.contains_key(*id));
+        let both = self.listed.keys().chain(new);
+        both.filter(|id| {
+            let is_v1 = id.version() == DatasetVersion::V1;
+            !(is_v1 && self.twins.v2_of(id, &self.listed).is_some())
+        })
+    }
+
+    /// How many patches the files list, before any selection.
+    pub(crate) fn listed(&self) -> usize {
+        self.listed.len()
+    }
+
+    /// Whether the files list a patch, under either of its names.
+    pub(crate) fn lists(&self, id: &PatchId) -> bool {
+        self.listed.contains_key(id) || self.twin(id).is_some()
+    }
+
+    /// The other name of a patch: the v2 id of a v1 one, or the v1 name of a v2 one.
+    pub(crate) fn twin(&self, id: &PatchId) -> Option<PatchId> {
+        self.twins.of(id, &self.listed)
+    }
+
+    /// Whether the patch is among those that a file names; true when none does.
+    pub(crate) fn names(&self, id: &PatchId) -> bool {
+        self.named.as_ref().is_none_or(|n| n.contains(id))
+    }
+
+    /// Whether the patch's labels are known without its own files.
+    pub(crate) fn knows_labels(&self, id: &PatchId) -> bool {
+        self.mapped.contains_key(id)
+            || self
+                .listed
+                .get(id)
+                .is_some_and(|row| row.labels_19.is_some())
+    }
+
+    /// The countries that occur.
+    pub(crate) fn countries(&self) -> BTreeSet<&str> {
+        let countries = self.listed.values().filter_map(|l| l.country.as_deref());
+        countries.collect()
     }
 
     /// The patch's split, where known.
-    #[must_use]
-    pub fn split(&self, id: &PatchId) -> Option<Split> {
-        self.listed.get(id)?.split
+    pub(crate) fn split(&self, id: &PatchId) -> Option<Split> {
+        let own = self.listed.get(id).and_then(|l| l.split);
+        own.or_else(|| self.v2_row(id)?.split)
     }
 
-    /// The row of the patch table. 19-class labels are the table's, or else follow from the 43.
+    /// What the v2 table says of a v1 patch, without what v1's own lists say.
+    fn v2_row(&self, id: &PatchId) -> Option<Listed> {
+        if id.version() == DatasetVersion::V2 {
+            return None;
+        }
+        let v2 = self.twins.v2_of(id, &self.listed)?;
+        let mut row = self.listed.get(v2)?.clone();
+        if self.has_split_list {
+            row.split = None;
+        }
+        Some(row)
+    }
+
+    /// The row of the patch table. 19-class labels are the table's, or else follow from the 43; a v1
+    /// patch's follow from its own label file before the v2 table is asked.
     pub(crate) fn row(&self, id: &PatchId, told: &Told) -> PatchRow {
         let from_id = PatchRow::from_id(id.clone());
-        let listed = self.listed.get(id).cloned().unwrap_or_default();
-        let derived = told.labels_43.map(LabelSet::to_nineteen);
+        let own = self.listed.get(id).cloned().unwrap_or_default();
+        let v2 = self.v2_row(id).unwrap_or_default();
+        let labels_43 = told.labels_43.or(self.mapped.get(id).copied());
+        let derived = labels_43.map(LabelSet::to_nineteen);
         let on_list = |flag: Option<bool>, given: bool| {
             flag.or((given && id.version() == DatasetVersion::V1).then_some(false))
         };
+        let text = |own: Option<Box<str>>, v2: Option<Box<str>>| own.or(v2).map(String::from);
         PatchRow {
             tile: from_id.tile.or_else(|| told.tile.clone()),
             date: told.date.clone().unwrap_or(from_id.date),
-            split: listed.split,
-            country: listed.country.map(String::from),
-            snow: on_list(listed.snow, self.has_snow_list),
-            cloud: on_list(listed.cloud, self.has_cloud_list),
-            labels_43: told.labels_43,
-            labels_19: listed.labels_19.or(derived),
+            split: own.split.or(v2.split),
+            country: text(own.country, v2.country),
+            snow: on_list(own.snow, self.has_snow_list).or(v2.snow),
+            cloud: on_list(own.cloud, self.has_cloud_list).or(v2.cloud),
+            labels_43,
+            labels_19: own.labels_19.or(derived).or(v2.labels_19),
             georeference: told.georeference,
-            s1_name: listed.s1_name.map(String::from),
-            s2v1_name: listed.s2v1_name.map(String::from),
+            s1_name: text(own.s1_name, v2.s1_name),
+            s2v1_name: own.s2v1_name.map(String::from),
             id: from_id.id,
         }
+    }
+
+    /// Whether the table's 19-class labels are others than those that follow from the reference map.
+    pub(crate) fn map_contradicts(&self, id: &PatchId) -> bool {
+        let listed = self.listed.get(id).and_then(|l| l.labels_19);
+        let mapped = self.mapped.get(id).map(|l| l.to_nineteen());
+        matches!((listed, mapped), (Some(a), Some(b)) if a != b)
     }
 
     fn load_list(&mut self, path: &Path, bytes: &[u8]) -> Result<(), IngestError> {
@@ -136,7 +221,7 @@ impl Catalog {
         match role {
             ListRole::Snow => self.has_snow_list = true,
             ListRole::Cloud => self.has_cloud_list = true,
-            ListRole::Split(_) => {}
+            ListRole::Split(_) => self.has_split_list = true,
         }
         ids.into_iter()
             .try_for_each(|id| self.add(path, id, role.listed()))

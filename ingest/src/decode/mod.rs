@@ -89,6 +89,11 @@ impl Decoder {
     }
 }
 
+/// Reads a square raster of `u16` of any layout; the error is a reason in words.
+pub(crate) fn read_raster(bytes: &[u8], side: usize, out: &mut [u16]) -> Result<(), String> {
+    read_band(bytes, side, out).map(|_| ())
+}
+
 /// The second value tells whether GDAL read it.
 fn read_band(
     bytes: &[u8],
@@ -108,7 +113,7 @@ fn read_band(
 fn undecoded(id: &PatchId, role: FileRole, failure: ReadFailure) -> Undecoded {
     let band = match role {
         FileRole::Band(band) => Some(band),
-        FileRole::Labels => None,
+        FileRole::Labels | FileRole::ReferenceMap => None,
     };
     match failure {
         ReadFailure::System(error) => Undecoded::System(error),

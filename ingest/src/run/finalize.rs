@@ -6,29 +6,25 @@ use std::path::Path;
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::ingest::IngestSummary;
 use chipmill_schemas::patch::PatchRow;
-use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::patch_id::{DatasetVersion, PatchId};
 use chipmill_store::UnitRow;
 
-use super::planning::Planned;
 use super::{Job, Worked, object_bytes};
 use crate::IngestError;
-use crate::plan::absent;
+use crate::plan::{Absent, absent};
 use crate::record::{self, UnitRecord};
+use crate::source::Notes;
 
 /// Writes everything but the shards. The report is recorded before the store opens, so that a store
 /// always has one.
-pub(super) fn finalize(
-    job: &Job<'_>,
-    planned: &Planned,
-    mut worked: Worked,
-) -> Result<IngestSummary, IngestError> {
+pub(super) fn finalize(job: &Job<'_>, mut worked: Worked) -> Result<IngestSummary, IngestError> {
     job.progress.stage("finalize");
     worked.defects.sort_by(|a, b| a.patch.cmp(&b.patch));
     let stored: usize = worked.records.iter().map(|r| r.patches.len()).sum();
     if stored == 0 {
         return Err(nothing(job, worked));
     }
-    let summary = balance(job, planned, &worked);
+    let summary = balance(job, &worked);
     record::create(&job.workspace.report(), &summary)?;
     remove_leftover_shards(job, &worked.records)?;
     let rows = rows(job, &worked.records);
@@ -53,36 +49,24 @@ fn nothing(job: &Job<'_>, worked: Worked) -> IngestError {
 }
 
 /// The summary without times: those are of a call, not of the store.
-fn balance(job: &Job<'_>, planned: &Planned, worked: &Worked) -> IngestSummary {
-    let stored = worked
-        .records
-        .iter()
-        .flat_map(|r| &r.patches)
-        .map(|p| &p.id);
-    let bad: Vec<PatchId> = worked
-        .defects
-        .iter()
-        .filter_map(|d| d.patch.parse().ok())
-        .collect();
+fn balance(job: &Job<'_>, worked: &Worked) -> IngestSummary {
+    let stored = || {
+        worked
+            .records
+            .iter()
+            .flat_map(|r| &r.patches)
+            .map(|p| &p.id)
+    };
     let mut notes = worked.notes.clone();
     worked.records.iter().for_each(|r| notes.merge(&r.notes));
-    if job.catalog.has_tables() {
-        for id in stored.clone().filter(|id| !job.catalog.lists(id)) {
-            notes.add("patches that no metadata file lists", id.as_str());
-        }
-    }
-    let mut found: Vec<&PatchId> = stored.collect();
-    let patches = found.len() as u64;
-    found.extend(&bad);
-    found.sort();
-    let passed_over: Vec<_> = planned.passed_over.iter().collect();
-    let subset_is_wanted = job.options.allow_subset || job.options.limit.is_some();
-    let absent = absent(job.catalog.ids(), &found, &passed_over, subset_is_wanted);
+    note_tables(job, stored(), &mut notes);
+    let absent = absent_from(job, worked);
+    let patches = stored().count() as u64;
     IngestSummary {
         patches,
         quarantined: worked.defects.len() as u64,
         missing: absent.missing.len() as u64,
-        excluded: absent.excluded,
+        excluded: worked.excluded.len() as u64 + absent.excluded,
         shards: worked.records.len() as u64,
         bytes_in: worked.records.iter().map(|r| r.bytes_in).sum(),
         bytes_out: worked
@@ -95,6 +79,44 @@ fn balance(job: &Job<'_>, planned: &Planned, worked: &Worked) -> IngestSummary {
         notes: notes.lines(),
         ..IngestSummary::default()
     }
+}
+
+/// What the tables do not know of the stored patches, or know otherwise.
+fn note_tables<'a>(job: &Job<'_>, stored: impl Iterator<Item = &'a PatchId>, notes: &mut Notes) {
+    for id in stored {
+        if job.catalog.has_tables() && !job.catalog.lists(id) {
+            notes.add("patches that no metadata file lists", id.as_str());
+        }
+        if job.catalog.map_contradicts(id) {
+            let kind = "patches whose reference map gives other 19-class labels than the table, \
+                        which were kept";
+            notes.add(kind, id.as_str());
+        }
+    }
+}
+
+/// The patches that the tables expect and the sources do not hold, under either of their names.
+fn absent_from(job: &Job<'_>, worked: &Worked) -> Absent {
+    let stored = worked
+        .records
+        .iter()
+        .flat_map(|r| &r.patches)
+        .map(|p| &p.id);
+    let bad = worked.defects.iter().filter_map(|d| d.patch.parse().ok());
+    let bad: Vec<PatchId> = bad.collect();
+    let held: HashSet<&PatchId> = stored.chain(&bad).chain(&worked.excluded).collect();
+    let has_v1 = held.iter().any(|id| id.version() == DatasetVersion::V1);
+    let is_held = |id: &PatchId| {
+        let is_v2 = id.version() == DatasetVersion::V2;
+        let twin = || {
+            job.catalog
+                .twin(id)
+                .is_some_and(|twin| held.contains(&twin))
+        };
+        held.contains(id) || ((has_v1 || !is_v2) && twin())
+    };
+    let is_wanted = |id: &PatchId| !job.wants_a_subset() && job.wants_listed(id);
+    absent(job.catalog.expected(), is_held, is_wanted)
 }
 
 fn rows(job: &Job<'_>, records: &[UnitRecord]) -> Vec<PatchRow> {

@@ -18,7 +18,7 @@ use crate::IngestError;
 use crate::decode::Decoder;
 use crate::source::archive::{self, Receiver};
 use crate::source::folder::Listing;
-use crate::source::{Notes, RawPatch, Source};
+use crate::source::{Content, Notes, RawPatch, Source};
 
 /// Patches in flight for each worker: about 0.4 MB each (files, pixels, chunks).
 const WINDOW: usize = 16;
@@ -36,8 +36,10 @@ pub(super) enum Order {
 #[derive(Debug, Default)]
 pub(super) struct FlowEnd {
     pub(super) notes: Notes,
-    /// Patches seen, those passed over included.
+    /// Wanted patches seen, those passed over included.
     pub(super) seen: u64,
+    /// Patches seen that were not wanted.
+    pub(super) excluded: Vec<PatchId>,
     /// The patch that came out of order, under [`Order::Ascending`].
     pub(super) out_of_order: Option<PatchId>,
     /// The sink wanted no more.
@@ -183,7 +185,9 @@ impl Reader<'_> {
     fn read(&mut self, sources: &[Source]) -> Result<(), IngestError> {
         for source in sources {
             let notes = match source {
-                Source::Archive(path, compression) => archive::stream(path, *compression, self)?,
+                // Read already; what it gave is in the catalog.
+                Source::Archive(a) if a.content == Content::ReferenceMaps => continue,
+                Source::Archive(archive) => archive::stream(archive, self)?,
                 Source::Folder(path) => self.folder(path)?,
             };
             self.end.notes.merge(&notes);
@@ -206,11 +210,7 @@ impl Reader<'_> {
     }
 
     fn is_over(&self) -> bool {
-        let limit = self
-            .job
-            .options
-            .limit
-            .is_some_and(|l| self.end.seen >= l as u64);
+        let limit = self.end.seen >= self.job.limit() as u64;
         limit || self.end.out_of_order.is_some() || self.given_up.load(Ordering::Relaxed)
     }
 
@@ -228,6 +228,11 @@ impl Reader<'_> {
             .is_some_and(|last| last == *id)
     }
 
+    /// Stored by an earlier call.
+    fn is_stored(&self, id: &PatchId) -> bool {
+        self.through.as_ref().is_some_and(|through| id <= through)
+    }
+
     /// False when nobody receives any more.
     fn let_in(&mut self, raw: RawPatch) -> bool {
         let number = self.number;
@@ -238,10 +243,16 @@ impl Reader<'_> {
 
 impl Receiver for Reader<'_> {
     fn wants(&mut self, id: &PatchId) -> bool {
-        self.through.as_ref().is_none_or(|t| id > t) && !self.seen.contains(id)
+        let is_new = !self.is_stored(id) && !self.seen.contains(id);
+        (is_new || self.job.must_look(id)) && self.job.may_want(id)
     }
 
     fn receive(&mut self, id: PatchId, patch: Option<RawPatch>) -> ControlFlow<()> {
+        if patch.as_ref().is_some_and(RawPatch::is_only_a_map) {
+            let kind = "reference maps among patches, not used: give them as a source of their own";
+            self.end.notes.add(kind, id.as_str());
+            return ControlFlow::Continue(());
+        }
         if self.is_repeated(&id) {
             let kind = "patches found more than once, taken from the first place";
             self.end.notes.add(kind, id.as_str());
@@ -250,7 +261,17 @@ impl Receiver for Reader<'_> {
         if self.end.out_of_order.is_some() {
             return ControlFlow::Break(());
         }
+        // A label file that cannot be read now cannot be read by the worker either, which says so.
+        let wanted = match &patch {
+            Some(raw) => self.job.wants(raw).unwrap_or(true),
+            None => self.job.may_want(&id),
+        };
+        if !wanted {
+            self.end.excluded.push(id);
+            return ControlFlow::Continue(());
+        }
         self.end.seen += 1;
+        let patch = patch.filter(|_| !self.is_stored(&id));
         let open = patch.is_none_or(|patch| self.let_in(patch));
         if open && !self.is_over() {
             ControlFlow::Continue(())

@@ -6,11 +6,14 @@
 //! that the store is the same.
 
 mod convert;
+pub(crate) mod engine;
 mod finalize;
 mod flow;
 mod lanes;
+mod maps;
 mod planned;
 mod planning;
+mod select;
 mod spool;
 mod stream;
 
@@ -18,10 +21,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use chipmill_schemas::ingest::{Defect, IngestSummary};
+use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::selection::Selection;
 use chipmill_store::{ObjectRecord, PatchEncoder, StoreShape, StoreWriter};
 use rayon::ThreadPool;
+use select::CompiledSelection;
 
 use crate::catalog::Catalog;
+use crate::plan::Plan;
 use crate::quality::Quality;
 use crate::record::{UnitRecord, Workspace};
 use crate::source::{Notes, Source};
@@ -32,6 +39,9 @@ use crate::{IngestError, IngestOptions, MAX_SHARD_PATCHES, Progress, cpu};
 struct Job<'a> {
     options: &'a IngestOptions,
     catalog: Catalog,
+    selection: CompiledSelection,
+    /// Every patch is wanted, so that none needs to be looked up.
+    takes_all: bool,
     workspace: Workspace,
     quality: Quality<'a>,
     encoder: PatchEncoder,
@@ -45,6 +55,8 @@ struct Worked {
     /// In order; together they are the store.
     records: Vec<UnitRecord>,
     defects: Vec<Defect>,
+    /// Patches of the sources that were not wanted.
+    excluded: Vec<PatchId>,
     notes: Notes,
     histograms: Histograms,
 }
@@ -55,23 +67,18 @@ pub(crate) fn ingest(
     progress: &dyn Progress,
 ) -> Result<IngestSummary, IngestError> {
     let (began, cpu_began) = (Instant::now(), cpu::seconds());
-    check(options)?;
     progress.stage("plan");
-    let sources = options
-        .sources
-        .iter()
-        .map(|p| Source::recognise(p))
-        .collect::<Result<Vec<_>, _>>()?;
-    let job = Job::new(options, stop, progress)?;
-    let planned = planning::plan(&job, &sources)?;
-    let finished = planning::settle(&job, &planned.plan)?;
+    let mut job = Job::new(options, stop, progress)?;
+    let sources = Source::recognise_all(&options.sources)?;
+    let plan = planning::plan(&mut job, &sources)?;
+    let finished = planning::settle(&job, &plan)?;
     let is_finished = finished.is_some();
     let mut summary = match finished {
         Some(summary) => summary,
         None => {
-            let worked = job.work(&planned, &sources)?;
+            let worked = job.work(&plan, &sources)?;
             job.check_stop(worked.records.len())?;
-            finalize::finalize(&job, &planned, worked)?
+            finalize::finalize(&job, worked)?
         }
     };
     summary.seconds = began.elapsed().as_secs_f64();
@@ -101,8 +108,9 @@ fn check(options: &IngestOptions) -> Result<(), IngestError> {
             "shard_patches is {found}, expected 1 to {MAX_SHARD_PATCHES}"
         ));
     }
-    if options.limit == Some(0) {
-        return wrong("limit is 0, expected at least 1 patch".to_owned());
+    if !(0.0..=1.0).contains(&options.map_min_share) {
+        let found = options.map_min_share;
+        return wrong(format!("map_min_share is {found}, expected 0 to 1"));
     }
     Ok(())
 }
@@ -113,11 +121,19 @@ impl<'a> Job<'a> {
         stop: &'a AtomicBool,
         progress: &'a dyn Progress,
     ) -> Result<Self, IngestError> {
+        check(options)?;
         let name = |i| format!("ingest-{i}");
         let threads = rayon::ThreadPoolBuilder::new().num_threads(options.threads);
+        let catalog = Catalog::load(&options.metadata, options.patches.as_deref())?;
+        let all = Selection {
+            limit: options.selection.limit,
+            ..Selection::default()
+        };
         Ok(Self {
             options,
-            catalog: Catalog::load(&options.metadata)?,
+            selection: select::compile(&options.selection, &catalog)?,
+            takes_all: options.selection == all,
+            catalog,
             workspace: Workspace::of(&options.store),
             quality: Quality {
                 strict: options.strict,
@@ -130,11 +146,11 @@ impl<'a> Job<'a> {
         })
     }
 
-    fn work(&self, planned: &planning::Planned, sources: &[Source]) -> Result<Worked, IngestError> {
+    fn work(&self, plan: &Plan, sources: &[Source]) -> Result<Worked, IngestError> {
         self.check_stop(0)?;
         self.progress.stage("work");
-        match &planned.listing {
-            Some(listing) => planned::work(self, listing, &planned.plan),
+        match &plan.folders {
+            Some(folders) => planned::work(self, folders, planned::Pending::Make),
             None => stream::work(self, sources),
         }
     }

@@ -1,105 +1,130 @@
 //! The plan of this ingest, and whether the store's folder is free for it.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chipmill_schemas::ingest::IngestSummary;
-use chipmill_schemas::patch_id::PatchId;
 use chipmill_store::layout::{INGEST, NODE};
 use chipmill_store::patch_ids_digest;
+use rayon::prelude::*;
 
-use super::Job;
-use crate::IngestError;
-use crate::plan::{self, Plan};
+use super::{Job, maps};
+use crate::plan::{self, FolderPlan, Plan, PlannedPatch};
 use crate::record;
-use crate::source::Source;
 use crate::source::folder::Listing;
+use crate::source::{Content, Source};
+use crate::{IngestError, IngestOptions};
 
-/// A plan with what it was made from.
-pub(super) struct Planned {
-    pub(super) plan: Plan,
-    /// The folders' patches; `None` when an archive is among the sources.
-    pub(super) listing: Option<Listing>,
-    /// Patches of the folders that the limit leaves out, in id order.
-    pub(super) passed_over: Vec<PatchId>,
-}
-
-/// Looks at the sources and plans; writes nothing.
-pub(super) fn plan(job: &Job<'_>, sources: &[Source]) -> Result<Planned, IngestError> {
-    let only_folders = sources.iter().all(|s| matches!(s, Source::Folder(_)));
-    if !only_folders {
+/// Looks at the sources and plans. Writes nothing but what the reference maps gave.
+pub(super) fn plan(job: &mut Job<'_>, sources: &[Source]) -> Result<Plan, IngestError> {
+    check_place(job)?;
+    let mut listing = list(job, sources)?;
+    let notes = maps::read(job, sources, &listing)?;
+    listing.notes.merge(&notes);
+    if sources.iter().any(is_archive_of_patches) {
         let said = sources
             .iter()
-            .map(|s| identity(job, s))
+            .map(|s| identity(s, &listing))
             .collect::<Result<Vec<_>, _>>()?;
-        let terms = plan::terms(job.options, &job.catalog, &said);
-        let plan = planned(terms);
-        return Ok(Planned {
-            plan,
-            listing: None,
-            passed_over: Vec::new(),
-        });
+        return planned(job, &said, None);
     }
-    let mut listing = list(job, sources)?;
-    let limit = job
-        .options
-        .limit
-        .unwrap_or(usize::MAX)
-        .min(listing.patches.len());
-    let passed_over = listing
-        .patches
-        .split_off(limit)
-        .into_iter()
-        .map(|p| p.id)
-        .collect();
-    let mut whole = Vec::new();
-    let mut defects = Vec::new();
-    for patch in &listing.patches {
-        match patch.defect() {
-            None => whole.push((patch.id.clone(), patch.parent)),
-            Some(defect) => {
-                job.quality.quarantine(&defect)?;
-                defects.push(defect);
-            }
-        }
-    }
+    let folders = deal(job, listing)?;
+    let digest = patch_ids_digest(folders.patches.iter().map(|p| &p.0));
     let said = format!(
         "folders with {} patches to store ({}) and {} defective ones",
-        whole.len(),
-        short(&patch_ids_digest(whole.iter().map(|(id, _)| id))),
-        defects.len()
+        folders.patches.len(),
+        short(&digest),
+        folders.defects.len()
     );
-    let mut plan = planned(plan::terms(job.options, &job.catalog, &[said]));
-    plan.parents.clone_from(&listing.parents);
-    (plan.patches, plan.defects) = (whole, defects);
-    Ok(Planned {
-        plan,
-        listing: Some(listing),
-        passed_over,
+    planned(job, &[said], Some(folders))
+}
+
+fn planned(
+    job: &Job<'_>,
+    sources: &[String],
+    folders: Option<FolderPlan>,
+) -> Result<Plan, IngestError> {
+    let terms = plan::terms(job.options, &job.catalog, sources);
+    Ok(Plan {
+        fingerprint: plan::fingerprint(&terms),
+        terms,
+        options: absolute(job.options)?,
+        folders,
     })
 }
 
-fn planned(terms: plan::Terms) -> Plan {
-    let fingerprint = plan::fingerprint(&terms);
-    Plan {
-        fingerprint,
-        terms,
-        parents: Vec::new(),
-        patches: Vec::new(),
-        defects: Vec::new(),
-    }
+/// The options with paths that hold wherever a unit is worked on.
+fn absolute(options: &IngestOptions) -> Result<IngestOptions, IngestError> {
+    let absolute = |path: &PathBuf| match path.as_os_str() {
+        name if name == "-" => Ok(path.clone()),
+        _ => std::path::absolute(path).map_err(IngestError::reading(path)),
+    };
+    let all = |paths: &[PathBuf]| paths.iter().map(absolute).collect::<Result<_, _>>();
+    Ok(IngestOptions {
+        sources: all(&options.sources)?,
+        metadata: all(&options.metadata)?,
+        patches: options.patches.as_ref().map(absolute).transpose()?,
+        ..options.clone()
+    })
 }
 
+fn is_archive_of_patches(source: &Source) -> bool {
+    matches!(source, Source::Archive(a) if a.content == Content::Patches)
+}
+
+/// All folders among the sources.
 fn list(job: &Job<'_>, sources: &[Source]) -> Result<Listing, IngestError> {
     let mut listing = Listing::default();
     for source in sources {
-        listing.merge(job.pool.install(|| Listing::of(source.path()))?);
+        if let Source::Folder(path) = source {
+            listing.merge(job.pool.install(|| Listing::of(path))?);
+        }
     }
+    Ok(listing)
+}
+
+/// Sorts the listed patches into those to store, those that lack a file, and those not wanted.
+fn deal(job: &Job<'_>, listing: Listing) -> Result<FolderPlan, IngestError> {
     if listing.patches.is_empty() {
         return Err(no_patches(job, &listing.notes.lines()));
     }
-    Ok(listing)
+    let wanted = job.pool.install(|| {
+        let patches = listing.patches.par_iter();
+        patches
+            .map(|p| job.wants(&listing.raw(p)))
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    let mut folders = FolderPlan {
+        parents: listing
+            .parents
+            .iter()
+            .map(absolute_folder)
+            .collect::<Result<_, _>>()?,
+        notes: listing.notes,
+        ..FolderPlan::default()
+    };
+    let (mut taken, found) = (0, listing.patches.len());
+    for (patch, wanted) in listing.patches.into_iter().zip(wanted) {
+        if !wanted || taken == job.limit() {
+            folders.excluded.push(patch.id);
+            continue;
+        }
+        taken += 1;
+        match patch.defect() {
+            None => folders.patches.push(PlannedPatch(patch.id, patch.parent)),
+            Some(defect) => {
+                job.quality.quarantine(&defect)?;
+                folders.defects.push(defect);
+            }
+        }
+    }
+    if taken == 0 {
+        return Err(IngestError::NothingSelected { found });
+    }
+    Ok(folders)
+}
+
+fn absolute_folder(path: &PathBuf) -> Result<PathBuf, IngestError> {
+    std::path::absolute(path).map_err(IngestError::reading(path))
 }
 
 /// The error of an ingest whose sources hold no patch.
@@ -122,33 +147,24 @@ pub(super) fn no_patches(job: &Job<'_>, notes: &[String]) -> IngestError {
 }
 
 /// What tells one source from another, whatever its name and place.
-fn identity(job: &Job<'_>, source: &Source) -> Result<String, IngestError> {
+fn identity(source: &Source, listing: &Listing) -> Result<String, IngestError> {
     match source {
-        Source::Folder(path) => {
-            let listing = job.pool.install(|| Listing::of(path))?;
+        Source::Folder(_) => {
             let digest = patch_ids_digest(listing.patches.iter().map(|p| &p.id));
+            let patches = listing.patches.len();
             Ok(format!(
-                "folder with {} patches ({})",
-                listing.patches.len(),
+                "folders with {patches} patches ({})",
                 short(&digest)
             ))
         }
-        Source::Archive(path, _) => archive_identity(path).map_err(IngestError::reading(path)),
+        Source::Archive(archive) => {
+            let path = PathBuf::from(archive.input.name());
+            archive
+                .input
+                .identity()
+                .map_err(IngestError::reading(&path))
+        }
     }
-}
-
-/// Length and digest of both ends: reading all of a 60 GB archive only to recognise it would cost
-/// more than ingesting it.
-fn archive_identity(path: &Path) -> std::io::Result<String> {
-    const END: u64 = 1 << 16;
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut ends = Vec::new();
-    file.by_ref().take(END).read_to_end(&mut ends)?;
-    file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
-    file.take(END).read_to_end(&mut ends)?;
-    let digest = blake3::hash(&ends).to_hex().to_string();
-    Ok(format!("archive of {length} bytes ({})", short(&digest)))
 }
 
 fn short(digest: &str) -> &str {
@@ -163,9 +179,9 @@ fn short(digest: &str) -> &str {
 pub(super) fn settle(job: &Job<'_>, plan: &Plan) -> Result<Option<IngestSummary>, IngestError> {
     let store = &job.options.store;
     let path = job.workspace.plan();
+    check_place(job)?;
     if !path.is_file() {
-        // Another process may have planned the same in the meantime: then its plan decides.
-        check_free(store).or_else(|e| if path.is_file() { Ok(()) } else { Err(e) })?;
+        // Another process may plan the same at this moment: then its plan decides.
         record::create(&path, plan)?;
     }
     let settled: Option<Plan> = record::load(&path)?;
@@ -186,10 +202,24 @@ pub(super) fn settle(job: &Job<'_>, plan: &Plan) -> Result<Option<IngestSummary>
             });
         }
     }
-    if !store.join(NODE).is_file() {
+    if !is_store(store) {
         return Ok(None);
     }
     record::load(&job.workspace.report())
+}
+
+/// Whether the store is finished: its root metadata are written last.
+pub(super) fn is_store(store: &Path) -> bool {
+    store.join(NODE).is_file()
+}
+
+/// A folder is free when it is empty, or when an ingest was planned for it.
+fn check_place(job: &Job<'_>) -> Result<(), IngestError> {
+    let is_planned = || job.workspace.plan().is_file();
+    if is_planned() {
+        return Ok(());
+    }
+    check_free(&job.options.store).or_else(|e| if is_planned() { Ok(()) } else { Err(e) })
 }
 
 fn check_free(store: &Path) -> Result<(), IngestError> {

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::patch_id::PatchId;
 use chipmill_store::{
     EncodedPatch, PatchPixels, StoreWriter, WriteError, patch_ids_digest, remove_stale_temporaries,
 };
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::convert::{Converted, Outcome};
 use super::flow::{self, Order};
-use super::{Job, Worked, lanes, planning};
+use super::{Job, Worked, lanes, stream};
 use crate::IngestError;
 use crate::plan::{self, Unit};
 use crate::record::{self, StoredPatch, UnitRecord};
@@ -32,6 +33,7 @@ struct Index {
     /// In id order.
     patches: Vec<Spooled>,
     quarantined: Vec<Defect>,
+    excluded: Vec<PatchId>,
     notes: Notes,
 }
 
@@ -58,6 +60,7 @@ pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestEr
     Ok(Worked {
         records,
         defects: index.quarantined,
+        excluded: index.excluded,
         notes: index.notes,
         histograms,
     })
@@ -71,10 +74,9 @@ fn spool(job: &Job<'_>, sources: &[Source]) -> Result<Index, IngestError> {
     if end.broken {
         return Err(IngestError::Interrupted { finished: 0 });
     }
-    if end.seen == 0 {
-        return Err(planning::no_patches(job, &end.notes.lines()));
-    }
+    stream::check_seen(job, &end)?;
     let mut index = spooling.finish()?;
+    index.excluded = end.excluded;
     index.notes.merge(&end.notes);
     record::create(&job.workspace.spool_index(), &index)?;
     Ok(index)

@@ -21,7 +21,9 @@ use crate::statistics::Histograms;
 /// Works until the stream is in units.
 pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestError> {
     job.progress.total(expected(job));
-    if job.workspace.unordered().is_file() {
+    // Standard input cannot be read again once it turns out not to be in order.
+    let only_once = |s: &Source| matches!(s, Source::Archive(a) if a.input.is_stdin());
+    if job.workspace.unordered().is_file() || sources.iter().any(only_once) {
         return spool::work(job, sources);
     }
     let mut records = job.workspace.finished_run()?;
@@ -49,19 +51,19 @@ pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestEr
     Ok(Worked {
         records,
         defects,
+        excluded: end.excluded,
         notes: end.notes,
         histograms,
     })
 }
 
-/// How many patches a stream may be expected to hold: what the tables list, up to the limit.
-fn expected(job: &Job<'_>) -> Option<u64> {
-    let listed = job.catalog.has_tables().then(|| job.catalog.ids().count());
-    let limit = job.options.limit;
-    listed
-        .map(|l| l.min(limit.unwrap_or(l)))
-        .or(limit)
-        .map(|n| n as u64)
+/// How many patches a stream may be expected to hold: what the tables list, up to the limit. What a
+/// selection leaves of them is not known before.
+pub(super) fn expected(job: &Job<'_>) -> Option<u64> {
+    let limit = Some(job.limit()).filter(|&l| l < usize::MAX);
+    let listed = (job.catalog.has_tables() && job.takes_all).then(|| job.catalog.listed());
+    let least = listed.into_iter().chain(limit).min();
+    least.map(|n| n as u64)
 }
 
 enum Filled {
@@ -107,17 +109,25 @@ fn fill(
             finished: records.len() as u64,
         });
     }
-    if end.seen == 0 {
-        return Err(planning::no_patches(job, &end.notes.lines()));
-    }
+    check_seen(job, &end)?;
     let units = records.len() as u64;
     let end = StreamEnd {
         units,
         quarantined: rest,
+        excluded: end.excluded,
         notes: end.notes,
     };
     record::create(&job.workspace.stream_end(), &end)?;
     Ok(Filled::All(end))
+}
+
+/// Refuses a stream without any patch that is wanted.
+pub(super) fn check_seen(job: &Job<'_>, end: &FlowEnd) -> Result<(), IngestError> {
+    match (end.seen, end.excluded.len()) {
+        (0, 0) => Err(planning::no_patches(job, &end.notes.lines())),
+        (0, found) => Err(IngestError::NothingSelected { found }),
+        _ => Ok(()),
+    }
 }
 
 /// A unit being filled.

@@ -5,14 +5,13 @@
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use chipmill_schemas::patch_id::PatchId;
 use tar::{Archive, Entry, EntryType};
 
 use super::member::folder_and_file;
 use super::raw::{FILES, RawFiles};
-use super::{Compression, FILE_CAP, FileRole, Flaw, Notes, RawFile, RawPatch};
+use super::{Archive as Source, Content, FILE_CAP, FileRole, Flaw, Notes, RawFile, RawPatch};
 use crate::IngestError;
 
 /// Most bytes of a long name or of PAX records that are read.
@@ -31,12 +30,8 @@ pub(crate) trait Receiver {
 ///
 /// # Errors
 /// [`IngestError::Archive`] when the archive is damaged, cut short, or lies about its sizes.
-pub(crate) fn stream(
-    path: &Path,
-    compression: Compression,
-    receiver: &mut dyn Receiver,
-) -> Result<Notes, IngestError> {
-    let mut archive = Archive::new(compression.open(path)?);
+pub(crate) fn stream(source: &Source, receiver: &mut dyn Receiver) -> Result<Notes, IngestError> {
+    let mut archive = open(source)?;
     let mut splitter = Splitter {
         receiver,
         notes: Notes::default(),
@@ -45,16 +40,58 @@ pub(crate) fn stream(
     };
     let end = splitter.run(&mut archive);
     let (notes, position) = (splitter.notes, splitter.position);
-    let damaged = |source| IngestError::Archive {
-        path: path.to_owned(),
-        position,
-        source,
-    };
-    if end.map_err(damaged)?.is_continue() {
+    if end.map_err(damaged(source, position))?.is_continue() {
         // What follows the end of the tar stream is read as well: there the checksums stand.
-        io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(damaged)?;
+        io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(damaged(source, position))?;
     }
     Ok(notes)
+}
+
+/// What an archive holds: the kind of its first file that is understood.
+pub(super) fn content(source: &Source) -> Result<Content, IngestError> {
+    /// Members that are looked at: folders and strange files may come first.
+    const FIRST: usize = 1000;
+    let mut archive = open(source)?;
+    let mut extension = Extension::default();
+    let entries = archive.entries().map_err(damaged(source, 0))?;
+    for entry in entries.raw(true).take(FIRST) {
+        let mut entry = entry.map_err(damaged(source, 0))?;
+        let position = entry.raw_header_position();
+        if extension
+            .take(&mut entry)
+            .map_err(damaged(source, position))?
+        {
+            continue;
+        }
+        let name = std::mem::take(&mut extension).name(&entry);
+        let role = folder_and_file(&name).map(|(folder, file)| FileRole::of(folder, file));
+        match role {
+            Ok(Some(FileRole::ReferenceMap)) => return Ok(Content::ReferenceMaps),
+            Ok(Some(_)) => return Ok(Content::Patches),
+            _ => {}
+        }
+    }
+    Ok(Content::Patches)
+}
+
+fn open(source: &Source) -> Result<Archive<Box<dyn Read + Send>>, IngestError> {
+    let path = std::path::PathBuf::from(source.input.name());
+    let stream = source.compression.open(&source.input);
+    Ok(Archive::new(stream.map_err(IngestError::reading(&path))?))
+}
+
+fn damaged(source: &Source, position: u64) -> impl FnOnce(io::Error) -> IngestError {
+    let (archive, is_part) = (source.input.name(), source.input.may_lack_parts());
+    move |source| IngestError::Archive {
+        archive,
+        position,
+        hint: if is_part {
+            "; are these all parts of it?"
+        } else {
+            ""
+        },
+        source,
+    }
 }
 
 struct Splitter<'a> {

@@ -1,14 +1,12 @@
 //! How an archive is compressed, by its first bytes.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufReader, Read};
 
-use crate::IngestError;
+use super::input::Input;
 
 /// Compression of a tar archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
+pub(crate) enum Compression {
     /// Plain `.tar`.
     None,
     /// `.tar.gz`, of one or several gzip members.
@@ -23,21 +21,10 @@ const INPUT_BUFFER: usize = 1 << 20;
 const OUTPUT_BUFFER: usize = 1 << 18;
 
 impl Compression {
-    /// Looks at the first bytes of a file; its name does not matter.
-    ///
-    /// # Errors
-    /// [`IngestError::NotASource`] when they are of no archive.
-    pub fn recognise(path: &Path) -> Result<Self, IngestError> {
-        let mut head = Vec::with_capacity(HEAD);
-        let file = File::open(path).map_err(IngestError::reading(path))?;
-        let length = HEAD as u64;
-        file.take(length)
-            .read_to_end(&mut head)
-            .map_err(IngestError::reading(path))?;
-        Self::of_head(&head).ok_or_else(|| IngestError::NotASource {
-            path: path.to_owned(),
-            found: describe(&head),
-        })
+    /// Looks at the first bytes; the name does not matter. The error says what was found instead.
+    pub(crate) fn recognise(input: &Input) -> io::Result<Result<Self, String>> {
+        let head = input.head(HEAD)?;
+        Ok(Self::of_head(&head).ok_or_else(|| describe(&head)))
     }
 
     fn of_head(head: &[u8]) -> Option<Self> {
@@ -52,17 +39,13 @@ impl Compression {
         }
     }
 
-    /// The tar stream of a file.
-    pub(crate) fn open(self, path: &Path) -> Result<Box<dyn Read + Send>, IngestError> {
-        let file = File::open(path).map_err(IngestError::reading(path))?;
-        let input = BufReader::with_capacity(INPUT_BUFFER, file);
+    /// The tar stream of an archive.
+    pub(crate) fn open(self, input: &Input) -> io::Result<Box<dyn Read + Send>> {
+        let input = BufReader::with_capacity(INPUT_BUFFER, input.open()?);
         Ok(match self {
             Self::None => Box::new(input),
             Self::Gzip => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(input))),
-            Self::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(input);
-                Box::new(buffered(decoder.map_err(IngestError::reading(path))?))
-            }
+            Self::Zstd => Box::new(buffered(zstd::stream::read::Decoder::with_buffer(input)?)),
         })
     }
 }
@@ -104,20 +87,19 @@ mod tests {
     fn archives_are_recognised_by_content_and_not_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("misnamed.csv");
+        let recognise = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            Compression::recognise(&Input::Files(vec![path.clone()])).unwrap()
+        };
         let mut tar = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(3);
         tar.append_data(&mut header, "a/b", &b"xyz"[..]).unwrap();
         let tar = tar.into_inner().unwrap();
-        std::fs::write(&path, &tar).unwrap();
-        assert_eq!(Compression::recognise(&path).unwrap(), Compression::None);
-        std::fs::write(&path, zstd::encode_all(&tar[..], 1).unwrap()).unwrap();
-        assert_eq!(Compression::recognise(&path).unwrap(), Compression::Zstd);
-        std::fs::write(&path, "patch_id,split\n").unwrap();
-        let text = Compression::recognise(&path).unwrap_err().to_string();
-        assert!(
-            text.contains("misnamed.csv") && text.contains(".tar.zst"),
-            "{text}"
-        );
+        assert_eq!(recognise(&tar), Ok(Compression::None));
+        let zstd = zstd::encode_all(&tar[..], 1).unwrap();
+        assert_eq!(recognise(&zstd), Ok(Compression::Zstd));
+        let text = recognise(b"patch_id,split\n").unwrap_err();
+        assert!(text.contains("70 61 74 63"), "{text}");
     }
 }

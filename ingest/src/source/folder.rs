@@ -25,8 +25,6 @@ pub(crate) struct FolderPatch {
     pub(crate) parent: usize,
     /// Bands whose file is absent.
     missing: Vec<Band>,
-    /// Whether a label file is there.
-    pub(crate) labels: bool,
 }
 
 impl FolderPatch {
@@ -41,6 +39,8 @@ impl FolderPatch {
 pub(crate) struct Listing {
     pub(crate) parents: Vec<PathBuf>,
     pub(crate) patches: Vec<FolderPatch>,
+    /// Reference maps, each with the index of the folder above its patch folder.
+    pub(crate) maps: Vec<(PatchId, usize)>,
     pub(crate) notes: Notes,
 }
 
@@ -62,14 +62,14 @@ impl Listing {
         let mut listing = Self {
             parents: walk.parents,
             notes: walk.notes,
-            patches: Vec::new(),
+            ..Self::default()
         };
-        for (patch, notes) in listed? {
-            listing.notes.merge(&notes);
-            listing.patches.extend(patch);
+        for found in listed? {
+            listing.notes.merge(&found.notes);
+            listing.patches.extend(found.patch);
+            listing.maps.extend(found.map);
         }
-        listing.patches.par_sort_by(|a, b| a.id.cmp(&b.id));
-        listing.drop_repeated();
+        listing.sort();
         Ok(listing)
     }
 
@@ -83,17 +83,21 @@ impl Listing {
             ..p
         };
         self.patches.extend(other.patches.into_iter().map(shifted));
-        self.patches.par_sort_by(|a, b| a.id.cmp(&b.id));
-        self.drop_repeated();
+        let shifted = |(id, parent)| (id, parent + shift);
+        self.maps.extend(other.maps.into_iter().map(shifted));
+        self.sort();
     }
 
     /// The raw patch of a listed one.
     pub(crate) fn raw(&self, patch: &FolderPatch) -> RawPatch {
-        let folder = self.parents[patch.parent].join(patch.id.as_str());
-        RawPatch {
-            id: patch.id.clone(),
-            files: RawFiles::Folder(folder),
-        }
+        raw(&self.parents, &patch.id, patch.parent)
+    }
+
+    fn sort(&mut self) {
+        self.patches.par_sort_by(|a, b| a.id.cmp(&b.id));
+        self.maps.par_sort_by(|a, b| a.0.cmp(&b.0));
+        self.maps.dedup_by(|later, first| later.0 == first.0);
+        self.drop_repeated();
     }
 
     /// The sort is stable, so of equal ids the first source's comes first and stays.
@@ -109,6 +113,14 @@ impl Listing {
             }
             same
         });
+    }
+}
+
+/// The raw patch in folder `parents[parent]`.
+pub(crate) fn raw(parents: &[PathBuf], id: &PatchId, parent: usize) -> RawPatch {
+    RawPatch {
+        id: id.clone(),
+        files: RawFiles::Folder(parents[parent].join(id.as_str())),
     }
 }
 
@@ -165,13 +177,16 @@ fn is_folder(entry: &DirEntry) -> Result<bool, IngestError> {
     Ok(kind.is_dir())
 }
 
-/// Lists one patch folder. A folder named like a patch that holds files, but no band or label file,
-/// belongs to something else (such as the reference maps) and is only noted.
-fn list(
-    parents: &[PathBuf],
-    id: PatchId,
-    parent: usize,
-) -> Result<(Option<FolderPatch>, Notes), IngestError> {
+/// What a folder named like a patch holds.
+struct Found {
+    patch: Option<FolderPatch>,
+    map: Option<(PatchId, usize)>,
+    notes: Notes,
+}
+
+/// Lists one patch folder. One that holds files, but no band or label file, belongs to something else
+/// (such as the reference maps): it holds no patch.
+fn list(parents: &[PathBuf], id: PatchId, parent: usize) -> Result<Found, IngestError> {
     let folder = parents[parent].join(id.as_str());
     let mut notes = Notes::default();
     let mut found = [false; super::raw::FILES];
@@ -186,22 +201,16 @@ fn list(
             None => notes.add("files not understood", &entry.path().display().to_string()),
         }
     }
-    let empty = notes == Notes::default();
-    if !empty && !found.contains(&true) {
-        return Ok((None, notes));
-    }
-    let missing = Band::ALL
-        .into_iter()
-        .filter(|b| !found[b.index()])
-        .collect();
-    let labels = found[FileRole::Labels.index()];
-    Ok((
-        Some(FolderPatch {
-            id,
-            parent,
-            missing,
-            labels,
-        }),
-        notes,
-    ))
+    let has_map = std::mem::take(&mut found[FileRole::ReferenceMap.index()]);
+    let map = has_map.then(|| (id.clone(), parent));
+    let empty = !has_map && notes == Notes::default();
+    let patch = (empty || found.contains(&true)).then(|| FolderPatch {
+        id,
+        parent,
+        missing: Band::ALL
+            .into_iter()
+            .filter(|b| !found[b.index()])
+            .collect(),
+    });
+    Ok(Found { patch, map, notes })
 }

@@ -12,6 +12,8 @@ pub(crate) enum FileRole {
     Band(Band),
     /// `<id>_labels_metadata.json` (v1)
     Labels,
+    /// `<id>_reference_map.tif` (v2)
+    ReferenceMap,
 }
 
 impl FileRole {
@@ -21,6 +23,9 @@ impl FileRole {
         if rest == "labels_metadata.json" {
             return Some(Self::Labels);
         }
+        if rest == "reference_map.tif" {
+            return Some(Self::ReferenceMap);
+        }
         Band::from_name(rest.strip_suffix(".tif")?).map(Self::Band)
     }
 
@@ -29,14 +34,16 @@ impl FileRole {
         match self {
             Self::Band(band) => format!("{id}_{band}.tif"),
             Self::Labels => format!("{id}_labels_metadata.json"),
+            Self::ReferenceMap => format!("{id}_reference_map.tif"),
         }
     }
 
-    /// Position among a patch's thirteen files: the bands in canonical order, then the labels.
+    /// Position among a patch's files: the bands in canonical order, the labels, the reference map.
     pub(crate) const fn index(self) -> usize {
         match self {
             Self::Band(band) => band.index(),
             Self::Labels => Band::ALL.len(),
+            Self::ReferenceMap => Band::ALL.len() + 1,
         }
     }
 }
@@ -97,10 +104,9 @@ mod tests {
             let name = FileRole::Band(band).file_name(ID);
             assert_eq!(FileRole::of(ID, &name), Some(FileRole::Band(band)));
         }
-        assert_eq!(
-            FileRole::of(ID, &FileRole::Labels.file_name(ID)),
-            Some(FileRole::Labels)
-        );
+        for role in [FileRole::Labels, FileRole::ReferenceMap] {
+            assert_eq!(FileRole::of(ID, &role.file_name(ID)), Some(role));
+        }
         for other in [
             "B02.tif",
             "_B10.tif",

@@ -1,56 +1,101 @@
 //! Where raw patches come from: folders and archives, recognised by content.
 //!
-//! A source gives raw patches: an id, and the bytes or paths of up to twelve band files and a label
-//! file. What is not understood is counted in [`Notes`], never dropped in silence.
+//! A source gives raw patches: an id, and the bytes or paths of up to twelve band files, a label file
+//! and a reference map. What is not understood is counted in [`Notes`], never dropped in silence.
 
 pub(crate) mod archive;
 pub(crate) mod compression;
 pub(crate) mod folder;
+pub(crate) mod input;
 mod member;
 mod notes;
+mod parts;
 mod raw;
 
 use std::path::{Path, PathBuf};
 
-pub use compression::Compression;
+pub(crate) use compression::Compression;
+use input::Input;
 pub(crate) use member::FileRole;
-pub use notes::Notes;
+pub(crate) use notes::Notes;
 pub(crate) use raw::{Flaw, RawFile, RawPatch, ReadFailure, missing_bands};
 
 use crate::IngestError;
 
 /// Most bytes of one band or label file that are read. The largest official file has 58,024.
-pub const FILE_CAP: u64 = 4 << 20;
+pub(crate) const FILE_CAP: u64 = 4 << 20;
 
 /// A source, recognised.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// A folder that holds patches, at any depth up to three.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// A folder that holds patches or reference maps, at any depth up to three.
     Folder(PathBuf),
     /// A tar archive, read as a stream and never unpacked.
-    Archive(PathBuf, Compression),
+    Archive(Archive),
 }
 
+/// A tar archive, recognised.
+#[derive(Debug, Clone)]
+pub(crate) struct Archive {
+    pub(crate) input: Input,
+    pub(crate) compression: Compression,
+    pub(crate) content: Content,
+}
+
+/// What an archive holds, by its first file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    Patches,
+    ReferenceMaps,
+}
+
+/// The path that means standard input.
+const STDIN: &str = "-";
+
 impl Source {
-    /// Looks at what `path` is.
+    /// Looks at what the paths are; parts of a split archive become one.
     ///
     /// # Errors
-    /// [`IngestError::Io`] when it is not there, [`IngestError::NotASource`] when it is something
-    /// else.
-    pub fn recognise(path: &Path) -> Result<Self, IngestError> {
-        let metadata = std::fs::metadata(path).map_err(IngestError::reading(path))?;
-        if metadata.is_dir() {
-            return Ok(Self::Folder(path.to_owned()));
+    /// [`IngestError::Io`] when one is not there, [`IngestError::NotASource`] when one is something
+    /// else, [`IngestError::Options`] when parts are missing or standard input is given twice.
+    pub(crate) fn recognise_all(paths: &[PathBuf]) -> Result<Vec<Self>, IngestError> {
+        if paths.iter().filter(|p| p.as_os_str() == STDIN).count() > 1 {
+            let text = "`-` is given twice; standard input is one archive";
+            return Err(IngestError::Options(text.to_owned()));
         }
-        let compression = Compression::recognise(path)?;
-        Ok(Self::Archive(path.to_owned(), compression))
+        let groups = parts::group(paths)?;
+        groups.into_iter().map(Self::recognise).collect()
     }
 
-    /// Where it lies.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Folder(path) | Self::Archive(path, _) => path,
+    fn recognise(parts: Vec<PathBuf>) -> Result<Self, IngestError> {
+        let path = parts.first().cloned().unwrap_or_default();
+        if path.as_os_str() == STDIN {
+            let input = Input::stdin().map_err(IngestError::reading(&path))?;
+            return Archive::recognise(input, &path).map(Self::Archive);
         }
+        let metadata = std::fs::metadata(&path).map_err(IngestError::reading(&path))?;
+        if metadata.is_dir() {
+            return Ok(Self::Folder(path));
+        }
+        Archive::recognise(Input::Files(parts), &path).map(Self::Archive)
+    }
+}
+
+impl Archive {
+    fn recognise(input: Input, path: &Path) -> Result<Self, IngestError> {
+        let found = Compression::recognise(&input).map_err(IngestError::reading(path))?;
+        let compression = found.map_err(|found| IngestError::NotASource {
+            path: path.to_owned(),
+            found,
+        })?;
+        let mut archive = Self {
+            input,
+            compression,
+            content: Content::Patches,
+        };
+        if !archive.input.is_stdin() {
+            archive.content = archive::content(&archive)?;
+        }
+        Ok(archive)
     }
 }

@@ -7,26 +7,25 @@ use serde::{Deserialize, Serialize};
 /// Counts of what was noticed. The example kept of each kind is the smallest in byte order, so that
 /// the notes do not depend on the order of discovery.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notes {
+pub(crate) struct Notes {
     kinds: BTreeMap<String, (u64, String)>,
 }
 
 impl Notes {
     /// Counts one thing of a kind, such as `files not understood`.
-    pub fn add(&mut self, kind: &str, example: &str) {
+    pub(crate) fn add(&mut self, kind: &str, example: &str) {
         self.add_many(kind, 1, example);
     }
 
     /// Adds the counts of other notes.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (kind, (count, example)) in &other.kinds {
             self.add_many(kind, *count, example);
         }
     }
 
     /// One sentence for each kind.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let line = |(kind, (count, example)): (&String, &(u64, String))| {
             format!("{kind}: {count}, such as {example}")
         };

@@ -11,8 +11,8 @@ use chipmill_schemas::patch_id::PatchId;
 use super::{FILE_CAP, FileRole};
 use crate::IngestError;
 
-/// Files of a patch: twelve bands and the labels.
-pub(crate) const FILES: usize = Band::ALL.len() + 1;
+/// Files of a patch: twelve bands, the labels and the reference map.
+pub(crate) const FILES: usize = Band::ALL.len() + 2;
 
 /// A patch as a source gives it; nothing is known yet of the contents of its files.
 #[derive(Debug)]
@@ -98,6 +98,16 @@ impl RawPatch {
             RawFiles::Memory(files) => matches!(files[band.index()], RawFile::Absent),
         };
         Band::ALL.into_iter().filter(absent).collect()
+    }
+
+    /// Whether it is a reference map and nothing else.
+    pub(crate) fn is_only_a_map(&self) -> bool {
+        let map = FileRole::ReferenceMap.index();
+        let absent = |(i, file): (usize, &RawFile)| (i == map) != matches!(file, RawFile::Absent);
+        match &self.files {
+            RawFiles::Folder(_) => false,
+            RawFiles::Memory(files) => files.iter().enumerate().all(absent),
+        }
     }
 
     /// The bytes of one file; `scratch` is where those of a file on disk go.

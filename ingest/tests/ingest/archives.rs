@@ -1,6 +1,7 @@
 //! The same patches give the same store, whatever form they come in.
 
 use std::fs;
+use std::path::PathBuf;
 
 use chipmill_schemas::manifest::Codec;
 use chipmill_store::StoreReader;
@@ -124,7 +125,7 @@ fn a_limit_takes_the_first_patches_of_either_form() {
     let with = |source, name: &str| {
         let options = options(source, &dir.path().join(name));
         stored(&chipmill_ingest::IngestOptions {
-            limit: Some(5),
+            selection: first(5),
             ..options
         })
     };
@@ -156,4 +157,37 @@ fn several_sources_make_one_store() {
     let (summary, objects) = stored(&both);
     assert_eq!(summary.patches, 9);
     assert_same(&objects, &expected);
+}
+
+#[test]
+fn the_parts_of_a_split_archive_are_one_stream_when_given_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let patches = v2(9);
+    let (whole, folder) = (gzip(&tar(&patches)), dir.path().join("folder"));
+    write_folder(&folder, &patches);
+    let (_, expected) = stored(&options(&folder, &dir.path().join("a")));
+    let parts: Vec<_> = ["aa", "ab", "ac"]
+        .iter()
+        .map(|suffix| dir.path().join(format!("BigEarthNet-S2.tar.gz{suffix}")))
+        .collect();
+    let length = whole.len().div_ceil(3);
+    for (part, bytes) in parts.iter().zip(whole.chunks(length)) {
+        fs::write(part, bytes).unwrap();
+    }
+    let with = |sources: &[PathBuf], store: &str| chipmill_ingest::IngestOptions {
+        sources: sources.to_vec(),
+        ..options(&folder, &dir.path().join(store))
+    };
+    let (summary, objects) = stored(&with(&parts, "b"));
+    assert_eq!(summary.patches, 9);
+    assert_same(&objects, &expected);
+
+    let lacking = chain(&run(&with(&parts[..2], "c")).unwrap_err());
+    assert!(
+        lacking.contains("gzab") && lacking.contains("all parts"),
+        "{lacking}"
+    );
+    let swapped = [parts[0].clone(), parts[2].clone()];
+    let refused = run(&with(&swapped, "d")).unwrap_err().to_string();
+    assert!(refused.contains("in their order"), "{refused}");
 }

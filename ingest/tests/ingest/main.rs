@@ -7,10 +7,18 @@ mod balance;
 #[cfg(test)]
 mod defects;
 #[cfg(test)]
+mod engine;
+#[cfg(test)]
 mod real;
+#[cfg(test)]
+mod reference_maps;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod selection;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod twins;

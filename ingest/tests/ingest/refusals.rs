@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use chipmill_ingest::IngestOptions;
+use chipmill_schemas::selection::Selection;
 
 use crate::support::*;
 
@@ -163,11 +164,28 @@ fn impossible_options_are_refused() {
     );
     assert!(
         refused(&IngestOptions {
-            limit: Some(0),
-            ..options
+            map_min_share: 1.5,
+            ..options.clone()
         })
-        .contains("limit")
+        .contains("0 to 1")
     );
+    let with = |selection| IngestOptions {
+        selection,
+        ..options.clone()
+    };
+    let atlantis = refused(&with(Selection {
+        countries: vec!["Atlantis".to_owned()],
+        ..Selection::default()
+    }));
+    assert!(
+        atlantis.contains("`Atlantis`") && atlantis.contains("no country"),
+        "{atlantis}"
+    );
+    let label = refused(&with(Selection {
+        labels_any: vec!["Airport".to_owned()],
+        ..Selection::default()
+    }));
+    assert!(label.contains("`Airports`"), "{label}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use chipmill_ingest::{IngestError, IngestOptions, Silent, ingest};
 use chipmill_schemas::band::Band;
 use chipmill_schemas::ingest::IngestSummary;
+use chipmill_schemas::selection::Selection;
 
 /// One file of a patch: its name in the patch's folder, and its bytes.
 pub(crate) type File = (String, Vec<u8>);
@@ -146,6 +147,14 @@ pub(crate) fn options(source: &Path, store: &Path) -> IngestOptions {
         threads: 2,
         shard_patches: 4,
         ..IngestOptions::default()
+    }
+}
+
+/// The first patches of a source.
+pub(crate) fn first(limit: usize) -> Selection {
+    Selection {
+        limit,
+        ..Selection::default()
     }
 }
 

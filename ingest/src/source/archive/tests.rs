@@ -1,8 +1,8 @@
-use std::path::PathBuf;
-
 use proptest::prelude::*;
 use tar::{Builder, Header};
 
+use super::super::Compression;
+use super::super::input::Input;
 use super::*;
 
 const ID: &str = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57";
@@ -38,11 +38,20 @@ impl Receiver for All {
 
 fn read_all(tar: &[u8]) -> (Result<Notes, IngestError>, Vec<Lengths>) {
     let dir = tempfile::tempdir().unwrap();
-    let path: PathBuf = dir.path().join("a.tar");
-    std::fs::write(&path, tar).unwrap();
+    let source = plain(&dir, tar);
     let mut all = All::default();
-    let notes = stream(&path, Compression::None, &mut all);
+    let notes = stream(&source, &mut all);
     (notes, all.0)
+}
+
+fn plain(dir: &tempfile::TempDir, tar: &[u8]) -> Source {
+    let path = dir.path().join("a.tar");
+    std::fs::write(&path, tar).unwrap();
+    Source {
+        input: Input::Files(vec![path]),
+        compression: Compression::None,
+        content: Content::Patches,
+    }
 }
 
 fn header(kind: EntryType, size: u64) -> Header {
@@ -134,10 +143,9 @@ fn a_link_in_place_of_a_band_is_a_flaw_of_its_patch() {
     let mut link = header(EntryType::Link, 0);
     builder.append_link(&mut link, name, "/etc/passwd").unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a.tar");
-    std::fs::write(&path, builder.into_inner().unwrap()).unwrap();
+    let source = plain(&dir, &builder.into_inner().unwrap());
     let mut flaws = Flaws::default();
-    stream(&path, Compression::None, &mut flaws).unwrap();
+    stream(&source, &mut flaws).unwrap();
     assert_eq!(flaws.0, [Flaw::NotAFile]);
 }
 

@@ -1,0 +1,128 @@
+//! `chipmill ingest`
+
+mod options;
+mod shown;
+mod units;
+
+use std::path::Path;
+
+use chipmill_ingest::IngestError;
+use chipmill_schemas::ingest::{Defect, IngestSummary};
+
+use crate::exit::Outcome;
+use crate::output;
+use crate::progress::say;
+use options::What;
+use shown::Shown;
+
+/// Convert raw BigEarthNet into a store, once. Sources are folders (v1 or v2) or distribution
+/// archives (.tar, .tar.gz, .tar.zst, the parts of a split one in order, - for standard input:
+/// streamed, never unpacked); v2's reference maps, a folder or an archive too, give the 43 classes.
+/// An interrupted ingest goes on where it was when the same command is given again.
+///
+/// For engines, `plan`, `work` and `finalize` do the same in steps: plan once, work on each unit
+/// anywhere and in any order, finalize once. (A folder named so is given as ./plan.)
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  \
+    chipmill ingest BigEarthNet-S2.tar.zst --metadata metadata.parquet --store ben.zarr\n  \
+    chipmill ingest BigEarthNet-S2 Reference_Maps.tar.zst --metadata metadata.parquet \\\n    \
+        --country Austria,Ireland --exclude-snow --store alps.zarr\n  \
+    chipmill ingest BigEarthNet-v1.0 --metadata train.csv --metadata val.csv --store ben1.zarr\n\n\
+    Exit code 1 means: the store is complete, but patches were quarantined or missing."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    step: Option<units::Step>,
+
+    #[command(flatten)]
+    what: What,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if let Some(step) = &args.step {
+        return units::run(step);
+    }
+    let options = args.what.options();
+    let stop = crate::signals::stop_flag()?;
+    let shown = Shown::new();
+    let result = chipmill_ingest::ingest(&options, &stop, &shown);
+    shown.finish();
+    end(result, &options.store, args.what.json)
+}
+
+/// Shows the summary of an ingest and chooses the exit code.
+fn end(
+    result: Result<IngestSummary, IngestError>,
+    store: &Path,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    let Some(summary) = unless_interrupted(result)? else {
+        return Ok(Outcome::Stopped);
+    };
+    if json {
+        output::json(&summary)?;
+    } else {
+        output::result(&text(&summary, store))?;
+    }
+    Ok(if summary.has_defects() {
+        Outcome::Defects
+    } else {
+        Outcome::Done
+    })
+}
+
+fn unless_interrupted<T>(result: Result<T, IngestError>) -> anyhow::Result<Option<T>> {
+    match result {
+        Err(IngestError::Interrupted { .. }) => {
+            say("interrupted; the same command goes on from here");
+            Ok(None)
+        }
+        other => Ok(Some(other?)),
+    }
+}
+
+fn line(defect: &Defect) -> String {
+    match defect.band {
+        Some(band) => format!("{} {band}: {}", defect.patch, defect.reason),
+        None => format!("{}: {}", defect.patch, defect.reason),
+    }
+}
+
+fn text(summary: &IngestSummary, store: &Path) -> String {
+    let mut lines = vec![
+        format!("store        {}", store.display()),
+        format!("patches      {}", output::grouped(summary.patches)),
+        format!("quarantined  {}", output::grouped(summary.quarantined)),
+        format!("missing      {}", output::grouped(summary.missing)),
+        format!("excluded     {}", output::grouped(summary.excluded)),
+        format!("shards       {}", output::grouped(summary.shards)),
+        format!("read         {}", output::bytes(summary.bytes_in)),
+        format!("written      {}", output::bytes(summary.bytes_out)),
+        format!(
+            "time         {:.1} s, {:.1} s of CPU, {:.0} patches/s",
+            summary.seconds, summary.cpu_seconds, summary.patches_per_s
+        ),
+    ];
+    lines.extend(first(&summary.defects, "quarantined", line));
+    lines.extend(first(&summary.missing_ids, "missing", String::clone));
+    lines.extend(summary.notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n")
+}
+
+/// The first twenty of a list, and how many there are besides.
+fn first<T>(items: &[T], kind: &str, line: fn(&T) -> String) -> Vec<String> {
+    const SHOWN: usize = 20;
+    let mut lines: Vec<_> = items
+        .iter()
+        .take(SHOWN)
+        .map(|item| format!("{kind}: {}", line(item)))
+        .collect();
+    if items.len() > SHOWN {
+        let rest = output::grouped((items.len() - SHOWN) as u64);
+        lines.push(format!("{kind}: and {rest} more (--json lists all)"));
+    }
+    lines
+}

@@ -1,0 +1,64 @@
+//! Ingest in steps and from standard input gives the store of one plain call.
+
+use crate::support::{Made, chipmill, json, run};
+
+/// The root's metadata hold the digest of every object.
+fn root(store: &str) -> Vec<u8> {
+    std::fs::read(format!("{store}/zarr.json")).unwrap()
+}
+
+fn lists(made: &Made) -> Vec<String> {
+    let list = |name: &&str| {
+        [
+            "--metadata".to_owned(),
+            made.path(&format!("raw/{name}.csv")),
+        ]
+    };
+    ["train", "val", "test"].iter().flat_map(list).collect()
+}
+
+#[test]
+fn plan_work_and_finalize_give_the_store_and_the_exit_codes_of_one_call() {
+    let made = Made::v1(40);
+    let (raw, steps) = (made.path("raw/BigEarthNet-v1.0"), made.path("steps"));
+    let lists = lists(&made);
+    let mut plan = vec!["ingest", "plan", &raw, "--store", &steps, "--json"];
+    plan.extend(lists.iter().map(String::as_str));
+    let plan = json(&plan, 0);
+    assert_eq!((&plan["units"], &plan["patches"]), (&1.into(), &40.into()));
+    let (_, early) = run(&["ingest", "finalize", "--store", &steps], 2);
+    assert!(early.contains("unit 0"), "{early}");
+    let work = ["ingest", "work", "--store", &steps, "--unit", "0", "--json"];
+    assert_eq!(json(&work, 0)[0]["was_finished"], false);
+    assert_eq!(json(&work, 0)[0]["was_finished"], true);
+    let done = json(&["ingest", "finalize", "--store", &steps, "--json"], 0);
+    assert_eq!(done["patches"], 40);
+    assert!(root(&made.store()) == root(&steps), "the roots differ");
+}
+
+#[test]
+fn an_archive_on_standard_input_gives_the_same_store() {
+    let made = Made::v1(40);
+    let (raw, piped) = (made.path("piped-raw"), made.path("piped"));
+    let sample = [
+        "sample",
+        &raw,
+        "--layout",
+        "v1",
+        "--patches",
+        "40",
+        "--seed",
+        "7",
+        "--archive",
+        "tar.gz",
+    ];
+    run(&sample, 0);
+    let archive = std::fs::read(format!("{raw}/BigEarthNet-S2-v1.0.tar.gz")).unwrap();
+    let lists = lists(&made);
+    let mut args = vec!["ingest", "-", "--store", &piped, "--json"];
+    args.extend(lists.iter().map(String::as_str));
+    chipmill(&args).write_stdin(archive).assert().code(0);
+    assert!(root(&made.store()) == root(&piped), "the roots differ");
+    let (_, twice) = run(&["ingest", "-", "-", "--store", &piped], 2);
+    assert!(twice.contains("given twice"), "{twice}");
+}
