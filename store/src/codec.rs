@@ -1,4 +1,4 @@
-//! Compression of chunks, through zarrs' codecs. Every chunk ends in a crc32c of its own.
+//! Compression of chunks, as zarrs' codecs do it. Every chunk ends in a crc32c of its own.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -8,13 +8,19 @@ use chipmill_schemas::band::Resolution;
 use chipmill_schemas::manifest::Codec;
 use serde_json::{Value, json};
 use zarrs::array::codec::api::{ArrayToBytesCodecTraits, CodecOptions};
-use zarrs::array::codec::{CodecChain, blosc_decompress_bytes, blosc_validate};
-use zarrs::array::{ArrayBytes, DataType, FillValue, data_type};
+use zarrs::array::codec::{
+    BloscCompressionLevel, BloscCompressor, BloscShuffleMode, CodecChain, blosc_compress_bytes,
+    blosc_decompress_bytes, blosc_validate,
+};
+use zarrs::array::{ArrayBytes, DataType, FillValue};
 use zarrs::metadata::v3::MetadataV3;
-use zstd::bulk::Decompressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 /// Bytes of the crc32c at the end of a chunk.
 pub(crate) const CRC_BYTES: usize = 4;
+
+/// Level of Blosc's LZ4, for pixels.
+const BLOSC_LEVEL: u8 = 5;
 
 /// Level of Zstandard, for pixels (where chosen) and for all small arrays.
 const ZSTD_LEVEL: i32 = 3;
@@ -59,7 +65,7 @@ pub(crate) fn pixel_codecs(codec: Codec) -> Value {
     let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
     let compressor = match codec {
         Codec::Lz4 => Some(json!({"name": "blosc", "configuration": {
-            "cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "typesize": 2, "blocksize": 0,
+            "cname": "lz4", "clevel": BLOSC_LEVEL, "shuffle": "bitshuffle", "typesize": 2, "blocksize": 0,
         }})),
         Codec::Zstd => Some(zstd_codec()),
         Codec::None => None,
@@ -112,14 +118,6 @@ impl ChunkEncoder {
         })
     }
 
-    pub(crate) fn pixels(codec: Codec) -> Result<Self, ChunkError> {
-        Self::new(
-            &pixel_codecs(codec),
-            data_type::uint16(),
-            FillValue::from(0u16),
-        )
-    }
-
     pub(crate) fn encode(
         &self,
         values: ArrayBytes<'_>,
@@ -133,18 +131,100 @@ impl ChunkEncoder {
                 reason: e.to_string(),
             })
     }
+}
 
-    /// Encodes the pixels of one group of one patch.
-    pub(crate) fn encode_pixels(
+/// Encodes pixels: the bytes that zarrs' chain of [`pixel_codecs`] would make, without its copy for every
+/// codec.
+#[derive(Debug)]
+pub(crate) struct PixelEncoder {
+    codec: Codec,
+    blosc_level: BloscCompressionLevel,
+}
+
+impl PixelEncoder {
+    pub(crate) fn new(codec: Codec) -> Result<Self, ChunkError> {
+        let level = BloscCompressionLevel::try_from(BLOSC_LEVEL);
+        let refused = |level| blosc_error(&format!("there is no level {level}"));
+        Ok(Self {
+            codec,
+            blosc_level: level.map_err(refused)?,
+        })
+    }
+
+    /// Appends the chunk of one group of one patch.
+    pub(crate) fn append(
         &self,
         resolution: Resolution,
         values: &[u16],
-    ) -> Result<Vec<u8>, ChunkError> {
-        let side = resolution.side() as u64;
-        let shape = [1, resolution.bands().len() as u64, side, side];
-        let shape = shape.map(|n| NonZeroU64::new(n).unwrap_or(NonZeroU64::MIN));
-        let bytes: &[u8] = bytemuck::cast_slice(values);
-        self.encode(ArrayBytes::new_flen(bytes), &shape)
+        out: &mut Vec<u8>,
+    ) -> Result<(), ChunkError> {
+        let (found, expected) = (values.len(), resolution.chunk_len());
+        if found != expected {
+            let [found, expected] = [found, expected].map(|n| n * size_of::<u16>());
+            return Err(ChunkError::Length { found, expected });
+        }
+        let start = out.len();
+        let bytes = little_endian(values);
+        match self.codec {
+            Codec::Lz4 => out.extend_from_slice(&self.blosc(&bytes)?),
+            Codec::Zstd => encode_zstd(&bytes, out)?,
+            Codec::None => out.extend_from_slice(&bytes),
+        }
+        let crc = crc32c::crc32c(&out[start..]);
+        out.extend_from_slice(&crc.to_le_bytes());
+        Ok(())
+    }
+
+    fn blosc(&self, bytes: &[u8]) -> Result<Vec<u8>, ChunkError> {
+        let (shuffle, compressor) = (BloscShuffleMode::BitShuffle, BloscCompressor::LZ4);
+        let (size, threads) = (size_of::<u16>(), 1);
+        blosc_compress_bytes(
+            bytes,
+            self.blosc_level,
+            shuffle,
+            size,
+            compressor,
+            0,
+            threads,
+        )
+        .map_err(|e| blosc_error(&e.to_string()))
+    }
+}
+
+fn little_endian(values: &[u16]) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        Cow::Borrowed(bytemuck::cast_slice(values))
+    } else {
+        Cow::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+}
+
+fn encode_zstd(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ChunkError> {
+    thread_local! {
+        static CONTEXT: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    CONTEXT.with_borrow_mut(|context| {
+        let context = match context {
+            Some(context) => context,
+            none => none.insert(Compressor::new(ZSTD_LEVEL).map_err(zstd_error)?),
+        };
+        out.extend_from_slice(&context.compress(bytes).map_err(zstd_error)?);
+        Ok(())
+    })
+}
+
+fn blosc_error(reason: &str) -> ChunkError {
+    ChunkError::Codec {
+        codec: "blosc",
+        reason: reason.to_owned(),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "maps errors")]
+fn zstd_error(error: std::io::Error) -> ChunkError {
+    ChunkError::Codec {
+        codec: "zstd",
+        reason: error.to_string(),
     }
 }
 
@@ -182,16 +262,13 @@ pub(crate) fn decode_pixels(
 }
 
 fn decode_blosc(payload: &[u8], target: &mut [u8]) -> Result<(), ChunkError> {
-    let refused = |reason: &str| ChunkError::Codec {
-        codec: "blosc",
-        reason: reason.to_owned(),
-    };
-    let found = blosc_validate(payload).ok_or_else(|| refused("the header is not valid"))?;
+    let found = blosc_validate(payload).ok_or_else(|| blosc_error("the header is not valid"))?;
     if found != target.len() {
         let expected = target.len();
         return Err(ChunkError::Length { found, expected });
     }
-    let decoded = blosc_decompress_bytes(payload, found, 1).map_err(|e| refused(&e.to_string()))?;
+    let decoded =
+        blosc_decompress_bytes(payload, found, 1).map_err(|e| blosc_error(&e.to_string()))?;
     copy_exactly(&decoded, target)
 }
 
@@ -199,18 +276,14 @@ fn decode_zstd(payload: &[u8], target: &mut [u8]) -> Result<(), ChunkError> {
     thread_local! {
         static CONTEXT: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
     }
-    let refused = |e: std::io::Error| ChunkError::Codec {
-        codec: "zstd",
-        reason: e.to_string(),
-    };
     CONTEXT.with_borrow_mut(|context| {
         let context = match context {
             Some(context) => context,
-            none => none.insert(Decompressor::new().map_err(refused)?),
+            none => none.insert(Decompressor::new().map_err(zstd_error)?),
         };
         let found = context
             .decompress_to_buffer(payload, target)
-            .map_err(refused)?;
+            .map_err(zstd_error)?;
         let expected = target.len();
         (found == expected)
             .then_some(())
@@ -233,6 +306,7 @@ fn copy_exactly(source: &[u8], target: &mut [u8]) -> Result<(), ChunkError> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use zarrs::array::data_type;
 
     const CODECS: [Codec; 3] = [Codec::Lz4, Codec::Zstd, Codec::None];
 
@@ -245,13 +319,42 @@ mod tests {
             .collect()
     }
 
+    fn encoded(codec: Codec, group: Resolution, values: &[u16]) -> Result<Vec<u8>, ChunkError> {
+        let mut chunk = b"before".to_vec();
+        PixelEncoder::new(codec)?.append(group, values, &mut chunk)?;
+        Ok(chunk.split_off(6))
+    }
+
+    /// As the codecs in the metadata say, through zarrs.
+    fn by_the_metadata(codec: Codec, group: Resolution, values: &[u16]) -> Vec<u8> {
+        let fill = FillValue::from(0u16);
+        let chain = ChunkEncoder::new(&pixel_codecs(codec), data_type::uint16(), fill).unwrap();
+        let side = group.side() as u64;
+        let shape = [1, group.bands().len() as u64, side, side];
+        let shape = shape.map(|n| NonZeroU64::new(n).unwrap());
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        chain.encode(ArrayBytes::new_flen(bytes), &shape).unwrap()
+    }
+
+    #[test]
+    fn chunks_are_those_of_the_codecs_in_the_metadata() {
+        for codec in CODECS {
+            for group in Resolution::ALL {
+                let (noise, flat) = (texture(group, 7), vec![3; group.chunk_len()]);
+                for values in [noise, flat] {
+                    let expected = by_the_metadata(codec, group, &values);
+                    assert!(encoded(codec, group, &values).unwrap() == expected);
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_codec_gives_back_every_group() {
         for codec in CODECS {
-            let encoder = ChunkEncoder::pixels(codec).unwrap();
             for resolution in Resolution::ALL {
                 let values = texture(resolution, 7);
-                let chunk = encoder.encode_pixels(resolution, &values).unwrap();
+                let chunk = encoded(codec, resolution, &values).unwrap();
                 let mut back = vec![0; resolution.chunk_len()];
                 decode_pixels(codec, &chunk, &mut back).unwrap();
                 assert_eq!(back, values);
@@ -262,17 +365,12 @@ mod tests {
     #[test]
     fn a_group_of_another_length_is_refused_by_all_codecs() {
         for codec in CODECS {
-            let encoder = ChunkEncoder::pixels(codec).unwrap();
             let values = texture(Resolution::M60, 7);
-            let chunk = encoder.encode_pixels(Resolution::M60, &values).unwrap();
+            let chunk = encoded(codec, Resolution::M60, &values).unwrap();
             for length in [values.len() - 1, values.len() + 1] {
                 assert!(decode_pixels(codec, &chunk, &mut vec![0; length]).is_err());
             }
-            assert!(
-                encoder
-                    .encode_pixels(Resolution::M60, &values[1..])
-                    .is_err()
-            );
+            assert!(encoded(codec, Resolution::M60, &values[1..]).is_err());
         }
     }
 
