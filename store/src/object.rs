@@ -29,11 +29,10 @@ pub enum Creation {
 /// # Errors
 /// Any failure to write, fsync or rename. The object is then what it was before.
 pub fn write_object(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = prepare(path)?;
-    let temporary = Temporary::write(path, bytes)?;
-    fs::rename(&temporary.path, path)?;
-    temporary.keep();
-    sync_folder(folder)
+    prepare(path)?;
+    let mut temporary = Temporary::create(path)?;
+    temporary.file.write_all(bytes)?;
+    temporary.replace(path)
 }
 
 /// Writes an object only if there is none; of many callers exactly one is told `Created`.
@@ -75,7 +74,8 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-fn prepare(path: &Path) -> io::Result<&Path> {
+/// Makes an object's folder, and clears temporaries of this object that killed writers left.
+pub(crate) fn prepare(path: &Path) -> io::Result<&Path> {
     let folder = or_here(path.parent().unwrap_or(Path::new("")));
     if !folder.is_dir() {
         create_folder(folder)?;
@@ -147,10 +147,11 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A complete, fsynced file beside its target; removed when dropped, unless kept.
-struct Temporary {
+/// A file beside its target; removed when dropped, unless it became the target.
+#[derive(Debug)]
+pub(crate) struct Temporary {
     path: PathBuf,
-    file: File,
+    pub(crate) file: File,
     kept: bool,
 }
 
@@ -164,7 +165,7 @@ impl Temporary {
 
     /// A name that no other process has, and a lock on it. A cleaner may come between the two: then
     /// the file has no name any more, and another one is made.
-    fn create(target: &Path) -> io::Result<Self> {
+    pub(crate) fn create(target: &Path) -> io::Result<Self> {
         loop {
             let path = temporary_name(target)?;
             let made = OpenOptions::new().write(true).create_new(true).open(&path);
@@ -183,8 +184,12 @@ impl Temporary {
         }
     }
 
-    fn keep(mut self) {
+    /// Fsyncs the file, puts it in the target's place and makes that last.
+    pub(crate) fn replace(mut self, target: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(&self.path, target)?;
         self.kept = true;
+        sync_folder(or_here(target.parent().unwrap_or(Path::new(""))))
     }
 }
 

@@ -10,23 +10,34 @@ use crate::codec::{self, ChunkError};
 const ENTRY: usize = 2 * size_of::<u64>();
 const MISSING: u64 = u64::MAX;
 
-/// Assembles a shard of `slots` chunks; slots beyond the last chunk are marked as missing.
-pub(crate) fn assemble<'a>(chunks: impl Iterator<Item = &'a [u8]> + Clone, slots: u32) -> Vec<u8> {
-    let slots = slots as usize;
-    let data: usize = chunks.clone().map(<[u8]>::len).sum();
-    let mut bytes = Vec::with_capacity(data + index_bytes(slots));
-    let mut entries = vec![[MISSING; 2]; slots];
-    for (entry, chunk) in entries.iter_mut().zip(chunks) {
-        *entry = [bytes.len() as u64, chunk.len() as u64];
-        bytes.extend_from_slice(chunk);
+/// The index of a shard whose chunks are appended one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    entries: Vec<[u64; 2]>,
+    end: u64,
+}
+
+impl Index {
+    /// A further chunk, of so many bytes.
+    pub(crate) fn push(&mut self, bytes: usize) {
+        self.entries.push([self.end, bytes as u64]);
+        self.end += bytes as u64;
     }
-    let index_start = bytes.len();
-    for number in entries.as_flattened() {
-        bytes.extend_from_slice(&number.to_le_bytes());
+
+    /// The index as it stands at the end of a shard of `slots` chunks; slots beyond the last chunk are
+    /// marked as missing.
+    pub(crate) fn to_bytes(&self, slots: u32) -> Vec<u8> {
+        let slots = slots as usize;
+        let missing = std::iter::repeat(&[MISSING; 2]);
+        let entries = self.entries.iter().chain(missing).take(slots);
+        let mut bytes = Vec::with_capacity(index_bytes(slots));
+        for number in entries.flatten() {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&bytes);
+        bytes.extend_from_slice(&crc.to_le_bytes());
+        bytes
     }
-    let crc = crc32c::crc32c(&bytes[index_start..]);
-    bytes.extend_from_slice(&crc.to_le_bytes());
-    bytes
 }
 
 /// Length of the index of a shard, its crc32c included.
@@ -145,7 +156,9 @@ mod tests {
         #[test]
         fn every_chunk_is_found_where_the_index_says(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..50), 1..20), spare in 0usize..5) {
             let slots = chunks.len() + spare;
-            let shard = assemble(chunks.iter().map(Vec::as_slice), u32::try_from(slots).unwrap());
+            let (mut index, mut shard) = (Index::default(), chunks.concat());
+            chunks.iter().for_each(|c| index.push(c.len()));
+            shard.extend(index.to_bytes(u32::try_from(slots).unwrap()));
             let spans = parse(&shard, slots, chunks.len()).unwrap();
             for (span, chunk) in spans.iter().zip(&chunks) {
                 let start = usize::try_from(span.offset).unwrap();

@@ -17,8 +17,9 @@ use crate::error::WriteError;
 use crate::layout::{self, StoreShape};
 use crate::metadata::{self, ArrayDocument, Nodes};
 use crate::object::{create_folder, remove_stale_temporaries, write_object};
+use crate::shard_writer::ShardWriter;
 use crate::units::UnitRow;
-use crate::{shard, table, units};
+use crate::{table, units};
 
 /// Writes a store. Until [`finalize`](Self::finalize) has ended nothing opens as one.
 ///
@@ -85,12 +86,18 @@ impl StoreWriter {
                 expected,
             });
         }
-        let write = |resolution: Resolution| {
-            let chunks = patches.iter().map(|p| p.chunk(resolution));
-            let bytes = shard::assemble(chunks, self.shape.shard_patches);
-            self.write(&layout::shard_object(resolution, shard), &bytes)
-        };
-        Resolution::ALL.into_iter().map(write).collect()
+        let mut writer = self.begin_shard(shard)?;
+        patches.iter().try_for_each(|patch| writer.push(patch))?;
+        writer.end()
+    }
+
+    /// Begins a shard whose patches come one by one. How many they will be is the caller's matter:
+    /// [`finalize`](Self::finalize) refuses shards that do not make up the store.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`].
+    pub fn begin_shard(&self, shard: u64) -> Result<ShardWriter, WriteError> {
+        ShardWriter::begin(&self.root, shard, self.shape.shard_patches)
     }
 
     /// Completes the store: labels, ids, coordinate systems, names along the axes, both tables, and
