@@ -18,7 +18,7 @@ const VALUES: usize = 1 << 16;
 /// The three splits, and patches whose split is not known.
 const SETS: usize = Split::ALL.len() + 1;
 
-/// How often each value occurs, for each split and band. A split costs 6 MB once it occurs.
+/// How often each value occurs, for each split and band.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Histograms {
     sets: [Set; SETS],
@@ -27,23 +27,23 @@ pub(crate) struct Histograms {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Set {
     patches: u64,
-    /// `[band, value]`; empty while `patches` is 0.
-    counts: Vec<u64>,
+    /// By band, in canonical order.
+    bands: [Counts; BANDS],
 }
+
+/// Counts by value. The length is a power of two just beyond the largest value that occurs (0 where none
+/// does): few pixels are brighter than a tenth of the range, and tables that fit into the caches count
+/// faster, merge faster and cost less memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Counts(Vec<u64>);
 
 impl Histograms {
     /// Counts the pixels of one patch.
     pub(crate) fn add(&mut self, split: Option<Split>, pixels: &PatchPixels) {
         let set = &mut self.sets[set_index(split)];
         set.patches += 1;
-        set.counts.resize(BANDS * VALUES, 0);
-        for (band, counts) in Band::ALL
-            .into_iter()
-            .zip(set.counts.chunks_exact_mut(VALUES))
-        {
-            for &value in pixels.band_slice(band) {
-                counts[usize::from(value)] += 1;
-            }
+        for (band, counts) in Band::ALL.into_iter().zip(&mut set.bands) {
+            counts.add(pixels.band_slice(band));
         }
     }
 
@@ -71,25 +71,55 @@ impl Histograms {
 
 impl Set {
     fn merge(&mut self, other: &Self) {
-        if other.patches == 0 {
-            return;
-        }
         self.patches += other.patches;
-        self.counts.resize(BANDS * VALUES, 0);
-        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
-            *count += more;
+        for (counts, more) in self.bands.iter_mut().zip(&other.bands) {
+            counts.merge(more);
         }
     }
 
     fn statistics(&self, split: Option<Split>) -> SetStatistics {
-        let histograms = Band::ALL.into_iter().zip(self.counts.chunks_exact(VALUES));
+        let histograms = Band::ALL.into_iter().zip(&self.bands);
         let bands = histograms
-            .map(|(band, counts)| band_statistics(band, counts))
+            .map(|(band, counts)| band_statistics(band, &counts.0))
             .collect();
         SetStatistics {
             split,
             patches: self.patches,
             bands,
+        }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, values: &[u16]) {
+        for &value in values {
+            match self.0.get_mut(usize::from(value)) {
+                Some(count) => *count += 1,
+                None => self.add_beyond(value),
+            }
+        }
+    }
+
+    #[cold]
+    fn add_beyond(&mut self, value: u16) {
+        self.reach(value);
+        self.0[usize::from(value)] += 1;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (count, more) in self.0.iter_mut().zip(&other.0) {
+            *count += more;
+        }
+    }
+
+    /// Makes room for counts of values up to this one.
+    fn reach(&mut self, value: u16) {
+        let length = (usize::from(value) + 1).next_power_of_two();
+        if self.0.len() < length {
+            self.0.resize(length, 0);
         }
     }
 }
@@ -104,7 +134,7 @@ fn set_index(split: Option<Split>) -> usize {
 }
 
 /// # Shapes
-/// `counts`: 65,536 counts, by value; at least one is not 0.
+/// `counts`: up to 65,536 counts, by value; at least one is not 0.
 #[expect(
     clippy::cast_precision_loss,
     reason = "the integers are exact, their ratio is rounded once"
@@ -223,10 +253,8 @@ mod tests {
             .for_each(|b| pixels.band_slice_mut(b).fill(u16::MAX));
         let mut histograms = Histograms::default();
         histograms.add(None, &pixels);
-        histograms.sets[3]
-            .counts
-            .iter_mut()
-            .for_each(|c| *c *= 700_000);
+        let bands = histograms.sets[3].bands.iter_mut();
+        bands.for_each(|b| b.0.iter_mut().for_each(|c| *c *= 700_000));
         for band in &histograms.statistics()[0].bands {
             assert_eq!((band.mean, band.std, band.p1), (65_535.0, 0.0, 65_535.0));
         }

@@ -4,7 +4,7 @@
 //! band the number of values that occur, then per value its distance to the one before and its
 //! count.
 
-use super::{BANDS, Histograms, SETS, Set, VALUES};
+use super::{BANDS, Counts, Histograms, SETS, Set, VALUES};
 
 const MAGIC: &[u8] = b"chipmill histograms 1\n";
 const LEVEL: i32 = 1;
@@ -15,9 +15,9 @@ pub(crate) fn to_bytes(histograms: &Histograms) -> std::io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     for set in &histograms.sets {
         push(&mut plain, set.patches);
-        set.counts
-            .chunks_exact(VALUES)
-            .for_each(|band| push_band(&mut plain, band));
+        if set.patches > 0 {
+            set.bands.iter().for_each(|b| push_band(&mut plain, &b.0));
+        }
     }
     let mut bytes = MAGIC.to_vec();
     bytes.extend(zstd::bulk::compress(&plain, LEVEL)?);
@@ -58,13 +58,18 @@ fn pull_set(rest: &mut &[u8], set: &mut Set) -> Option<()> {
     if set.patches == 0 {
         return Some(());
     }
-    set.counts = vec![0; BANDS * VALUES];
-    for band in set.counts.chunks_exact_mut(VALUES) {
-        let mut value = 0u64;
-        for _ in 0..pull(rest)? {
-            value = value.checked_add(pull(rest)?)?;
-            *band.get_mut(usize::try_from(value).ok()?)? = pull(rest)?;
-        }
+    set.bands
+        .iter_mut()
+        .try_for_each(|band| pull_band(rest, band))
+}
+
+fn pull_band(rest: &mut &[u8], band: &mut Counts) -> Option<()> {
+    let mut value = 0u64;
+    for _ in 0..pull(rest)? {
+        value = value.checked_add(pull(rest)?)?;
+        let value = u16::try_from(value).ok()?;
+        band.reach(value);
+        band.0[usize::from(value)] = pull(rest)?;
     }
     Some(())
 }
