@@ -15,7 +15,7 @@ use chipmill_store::PatchPixels;
 pub use raster::{gdal_drivers, gdal_version};
 
 use crate::IngestError;
-use crate::source::{FileRole, Flaw, RawPatch, ReadFailure, missing_bands};
+use crate::source::{FileRole, Flaw, OpenPatch, RawPatch, ReadFailure, missing_bands};
 use strict::NotStrict;
 
 /// What the files of a patch hold besides pixels, once all twelve bands were read and checked.
@@ -58,9 +58,11 @@ impl Decoder {
             return Err(Undecoded::Defect(defect));
         }
         let mut patch = DecodedPatch::default();
+        let first = FileRole::Band(Band::B01);
+        let open = raw.open().map_err(|f| undecoded(&raw.id, first, f))?;
         for band in Band::ALL {
             let role = FileRole::Band(band);
-            let bytes = match raw.read(role, &mut self.scratch) {
+            let bytes = match open.read(role, &mut self.scratch) {
                 Ok(bytes) => bytes,
                 Err(failure) => return Err(undecoded(&raw.id, role, failure)),
             };
@@ -76,15 +78,15 @@ impl Decoder {
                 patch.georeference = georeference;
             }
         }
-        patch.labels = self.labels(raw)?;
+        patch.labels = self.labels(&raw.id, &open)?;
         Ok(patch)
     }
 
-    fn labels(&mut self, raw: &RawPatch) -> Result<Option<Vec<u8>>, Undecoded> {
-        match raw.read(FileRole::Labels, &mut self.scratch) {
+    fn labels(&mut self, id: &PatchId, open: &OpenPatch<'_>) -> Result<Option<Vec<u8>>, Undecoded> {
+        match open.read(FileRole::Labels, &mut self.scratch) {
             Ok(bytes) => Ok(Some(bytes.to_vec())),
             Err(ReadFailure::Flaw(Flaw::Missing)) => Ok(None),
-            Err(failure) => Err(undecoded(&raw.id, FileRole::Labels, failure)),
+            Err(failure) => Err(undecoded(id, FileRole::Labels, failure)),
         }
     }
 }

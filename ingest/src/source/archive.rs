@@ -3,16 +3,19 @@
 //! GNU long names and PAX paths are understood. Every size that the archive states is capped before
 //! it is believed; links, devices and names that leave the archive are refused and noted.
 
+mod members;
+
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use chipmill_schemas::patch_id::PatchId;
-use tar::{Archive, Entry, EntryType};
+use tar::EntryType;
 
 use super::member::folder_and_file;
-use super::raw::{FILES, RawFiles};
-use super::{Archive as Source, Content, FILE_CAP, FileRole, Flaw, Notes, RawFile, RawPatch};
+use super::{Archive, Content, FILE_CAP, FileRole, Flaw, MemoryFiles, Notes, RawFiles, RawPatch};
 use crate::IngestError;
+use members::Members;
 
 /// Most bytes of a long name or of PAX records that are read.
 const EXTENSION_CAP: u64 = 1 << 16;
@@ -22,6 +25,11 @@ pub(crate) trait Receiver {
     /// Whether the files of this patch are wanted; those of others are passed over unread.
     fn wants(&mut self, id: &PatchId) -> bool;
 
+    /// Memory for the files of a patch: none used, or that of an earlier patch.
+    fn memory(&mut self) -> Box<MemoryFiles> {
+        Box::default()
+    }
+
     /// A patch is complete (as far as the archive has it); `None` when it was not wanted.
     fn receive(&mut self, id: PatchId, patch: Option<RawPatch>) -> ControlFlow<()>;
 }
@@ -30,40 +38,39 @@ pub(crate) trait Receiver {
 ///
 /// # Errors
 /// [`IngestError::Archive`] when the archive is damaged, cut short, or lies about its sizes.
-pub(crate) fn stream(source: &Source, receiver: &mut dyn Receiver) -> Result<Notes, IngestError> {
-    let mut archive = open(source)?;
+pub(crate) fn stream(source: &Archive, receiver: &mut dyn Receiver) -> Result<Notes, IngestError> {
+    let mut members = open(source)?;
     let mut splitter = Splitter {
         receiver,
         notes: Notes::default(),
         current: None,
         position: 0,
     };
-    let end = splitter.run(&mut archive);
+    let end = splitter.run(&mut members);
     let (notes, position) = (splitter.notes, splitter.position);
     if end.map_err(damaged(source, position))?.is_continue() {
         // What follows the end of the tar stream is read as well: there the checksums stand.
-        io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(damaged(source, position))?;
+        io::copy(&mut members.into_input(), &mut io::sink()).map_err(damaged(source, position))?;
     }
     Ok(notes)
 }
 
 /// What an archive holds: the kind of its first file that is understood.
-pub(super) fn content(source: &Source) -> Result<Content, IngestError> {
+pub(super) fn content(source: &Archive) -> Result<Content, IngestError> {
     /// Members that are looked at: folders and strange files may come first.
     const FIRST: usize = 1000;
-    let mut archive = open(source)?;
+    let mut members = open(source)?;
     let mut extension = Extension::default();
-    let entries = archive.entries().map_err(damaged(source, 0))?;
-    for entry in entries.raw(true).take(FIRST) {
-        let mut entry = entry.map_err(damaged(source, 0))?;
-        let position = entry.raw_header_position();
-        if extension
-            .take(&mut entry)
-            .map_err(damaged(source, position))?
-        {
+    for _ in 0..FIRST {
+        let at = members.position();
+        if !members.advance().map_err(damaged(source, at))? {
+            break;
+        }
+        let at = members.position();
+        if extension.take(&mut members).map_err(damaged(source, at))? {
             continue;
         }
-        let name = std::mem::take(&mut extension).name(&entry);
+        let name = std::mem::take(&mut extension).name(&members);
         let role = folder_and_file(&name).map(|(folder, file)| FileRole::of(folder, file));
         match role {
             Ok(Some(FileRole::ReferenceMap)) => return Ok(Content::ReferenceMaps),
@@ -74,13 +81,13 @@ pub(super) fn content(source: &Source) -> Result<Content, IngestError> {
     Ok(Content::Patches)
 }
 
-fn open(source: &Source) -> Result<Archive<Box<dyn Read + Send>>, IngestError> {
+fn open(source: &Archive) -> Result<Members<Box<dyn Read + Send>>, IngestError> {
     let path = std::path::PathBuf::from(source.input.name());
     let stream = source.compression.open(&source.input);
-    Ok(Archive::new(stream.map_err(IngestError::reading(&path))?))
+    Ok(Members::new(stream.map_err(IngestError::reading(&path))?))
 }
 
-fn damaged(source: &Source, position: u64) -> impl FnOnce(io::Error) -> IngestError {
+fn damaged(source: &Archive, position: u64) -> impl FnOnce(io::Error) -> IngestError {
     let (archive, is_part) = (source.input.name(), source.input.may_lack_parts());
     move |source| IngestError::Archive {
         archive,
@@ -97,7 +104,7 @@ fn damaged(source: &Source, position: u64) -> impl FnOnce(io::Error) -> IngestEr
 struct Splitter<'a> {
     receiver: &'a mut dyn Receiver,
     notes: Notes,
-    current: Option<(PatchId, Option<Box<[RawFile; FILES]>>)>,
+    current: Option<(PatchId, Option<Box<MemoryFiles>>)>,
     position: u64,
 }
 
@@ -111,18 +118,15 @@ struct Extension {
 }
 
 impl Splitter<'_> {
-    fn run(&mut self, archive: &mut Archive<Box<dyn Read + Send>>) -> io::Result<ControlFlow<()>> {
+    fn run<R: Read>(&mut self, members: &mut Members<R>) -> io::Result<ControlFlow<()>> {
         let mut extension = Extension::default();
-        for entry in archive.entries()?.raw(true) {
-            let mut entry = entry?;
-            self.position = entry.raw_header_position();
-            if extension.take(&mut entry)? {
+        while members.advance()? {
+            self.position = members.position();
+            if extension.take(members)? {
                 continue;
             }
-            if self
-                .member(&mut entry, &std::mem::take(&mut extension))?
-                .is_break()
-            {
+            let extension = std::mem::take(&mut extension);
+            if self.member(members, &extension)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -131,12 +135,11 @@ impl Splitter<'_> {
 
     fn member<R: Read>(
         &mut self,
-        entry: &mut Entry<'_, R>,
+        member: &mut Members<R>,
         extension: &Extension,
     ) -> io::Result<ControlFlow<()>> {
-        let name = extension.name(entry);
-        let shown = String::from_utf8_lossy(&name[..name.len().min(300)]).into_owned();
-        let kind = entry.header().entry_type();
+        let name = extension.name(member);
+        let kind = member.header().entry_type();
         if kind.is_dir() {
             return Ok(ControlFlow::Continue(()));
         }
@@ -144,13 +147,13 @@ impl Splitter<'_> {
         let flaw = (!is_plain || extension.sparse).then_some(Flaw::NotAFile);
         if flaw.is_some() {
             let note = "members refused, not plain files (links, devices, sparse)";
-            self.notes.add(note, &shown);
+            self.notes.add(note, &shown(&name));
         }
-        extension.check_size(entry.size(), &shown)?;
+        extension.check_size(member.size(), &name)?;
         match folder_and_file(&name) {
-            Ok((folder, file)) => self.file(entry, (folder, file), flaw, &shown),
+            Ok((folder, file)) => self.file(member, (folder, file), flaw, &name),
             Err(refusal) => {
-                self.notes.add(refusal.note(), &shown);
+                self.notes.add(refusal.note(), &shown(&name));
                 Ok(ControlFlow::Continue(()))
             }
         }
@@ -158,14 +161,14 @@ impl Splitter<'_> {
 
     fn file<R: Read>(
         &mut self,
-        entry: &mut Entry<'_, R>,
+        member: &mut Members<R>,
         (folder, file): (&str, &str),
         flaw: Option<Flaw>,
-        shown: &str,
+        name: &[u8],
     ) -> io::Result<ControlFlow<()>> {
         let Some(role) = FileRole::of(folder, file) else {
             if flaw.is_none() {
-                self.notes.add("files not understood", shown);
+                self.notes.add("files not understood", &shown(name));
             }
             return Ok(ControlFlow::Continue(()));
         };
@@ -175,21 +178,20 @@ impl Splitter<'_> {
             .is_none_or(|(id, _)| id.as_str() != folder)
         {
             let Ok(id) = folder.parse::<PatchId>() else {
-                self.notes.add("files not understood", shown);
+                self.notes.add("files not understood", &shown(name));
                 return Ok(ControlFlow::Continue(()));
             };
             if self.finish().is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            let files = self.receiver.wants(&id).then(Box::default);
+            let files = self.receiver.wants(&id).then(|| self.receiver.memory());
             self.current = Some((id, files));
         }
         if let Some((_, Some(files))) = &mut self.current {
-            let slot = &mut files[role.index()];
-            *slot = match flaw {
-                Some(flaw) => RawFile::Flawed(flaw),
-                None => read(entry, slot)?,
-            };
+            match flaw {
+                Some(flaw) => files.add_flawed(role, flaw),
+                None => read(member, role, files)?,
+            }
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -206,36 +208,36 @@ impl Splitter<'_> {
     }
 }
 
-fn read<R: Read>(entry: &mut Entry<'_, R>, slot: &RawFile) -> io::Result<RawFile> {
-    if !matches!(slot, RawFile::Absent) {
-        return Ok(RawFile::Flawed(Flaw::Twice));
+fn read<R: Read>(
+    member: &mut Members<R>,
+    role: FileRole,
+    files: &mut MemoryFiles,
+) -> io::Result<()> {
+    if !files.is_absent(role) {
+        files.add_flawed(role, Flaw::Twice);
+        return Ok(());
     }
-    let size = entry.size();
+    let size = member.size();
     if size > FILE_CAP {
-        return Ok(RawFile::Flawed(Flaw::TooLarge(size)));
+        files.add_flawed(role, Flaw::TooLarge(size));
+        return Ok(());
     }
-    read_whole(entry, size).map(RawFile::Bytes)
-}
-
-/// The caller has compared `size` with a cap.
-fn read_whole<R: Read>(entry: &mut Entry<'_, R>, size: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-    entry.read_exact(&mut bytes)?;
-    Ok(bytes)
+    let length = usize::try_from(size).map_err(io::Error::other)?;
+    member.read(files.add(role, length))
 }
 
 impl Extension {
     /// Takes in an extension member; false when the member is none.
-    fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<bool> {
-        match entry.header().entry_type() {
+    fn take<R: Read>(&mut self, member: &mut Members<R>) -> io::Result<bool> {
+        match member.header().entry_type() {
             EntryType::GNULongName => {
-                let mut name = read_capped(entry)?;
+                let mut name = read_capped(member)?;
                 while name.last() == Some(&0) {
                     name.pop();
                 }
                 self.long_name = Some(name);
             }
-            EntryType::XHeader => self.take_pax(&read_capped(entry)?)?,
+            EntryType::XHeader => self.take_pax(&read_capped(member)?)?,
             // Targets of links are not followed, and global records hold no names of members.
             EntryType::GNULongLink | EntryType::XGlobalHeader => {}
             _ => return Ok(false),
@@ -259,30 +261,38 @@ impl Extension {
         Ok(())
     }
 
-    fn name<R: Read>(&self, entry: &Entry<'_, R>) -> Vec<u8> {
+    fn name<R: Read>(&self, member: &Members<R>) -> Vec<u8> {
         let extended = self.pax_path.as_ref().or(self.long_name.as_ref());
         extended
             .cloned()
-            .unwrap_or_else(|| entry.header().path_bytes().into_owned())
+            .unwrap_or_else(|| member.header().path_bytes().into_owned())
     }
 
     /// Two sizes of one member let two readers see two different archives.
-    fn check_size(&self, size: u64, name: &str) -> io::Result<()> {
+    fn check_size(&self, size: u64, name: &[u8]) -> io::Result<()> {
         match self.pax_size {
             Some(pax) if pax != size => Err(invalid(&format!(
-                "{name} has {size} bytes by its header and {pax} by PAX"
+                "{} has {size} bytes by its header and {pax} by PAX",
+                shown(name)
             ))),
             _ => Ok(()),
         }
     }
 }
 
-fn read_capped<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<u8>> {
-    let size = entry.size();
+fn read_capped<R: Read>(member: &mut Members<R>) -> io::Result<Vec<u8>> {
+    let size = member.size();
     if size > EXTENSION_CAP {
         return Err(invalid(&format!("a name or PAX record of {size} bytes")));
     }
-    read_whole(entry, size)
+    let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+    member.read(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A name as notes and errors show it.
+fn shown(name: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&name[..name.len().min(300)])
 }
 
 fn invalid(text: &str) -> io::Error {

@@ -18,7 +18,12 @@ pub(crate) enum Compression {
 /// Enough of a file to tell: one tar header.
 const HEAD: usize = 512;
 const INPUT_BUFFER: usize = 1 << 20;
-const OUTPUT_BUFFER: usize = 1 << 18;
+
+/// What inflate gives at once: with every call it copies up to 32 KiB more, so calls should be few.
+const INFLATED: usize = 1 << 18;
+
+/// For headers, names and small files; larger ones are read past it, straight into their memory.
+const SMALL: usize = 1 << 14;
 
 impl Compression {
     /// Looks at the first bytes; the name does not matter. The error says what was found instead.
@@ -41,17 +46,20 @@ impl Compression {
 
     /// The tar stream of an archive.
     pub(crate) fn open(self, input: &Input) -> io::Result<Box<dyn Read + Send>> {
-        let input = BufReader::with_capacity(INPUT_BUFFER, input.open()?);
+        let file = input.open()?;
+        let input = |file| BufReader::with_capacity(INPUT_BUFFER, file);
         Ok(match self {
-            Self::None => Box::new(input),
-            Self::Gzip => Box::new(buffered(flate2::bufread::MultiGzDecoder::new(input))),
-            Self::Zstd => Box::new(buffered(zstd::stream::read::Decoder::with_buffer(input)?)),
+            Self::None => Box::new(BufReader::with_capacity(SMALL, file)),
+            Self::Gzip => {
+                let decoder = flate2::bufread::MultiGzDecoder::new(input(file));
+                Box::new(BufReader::with_capacity(INFLATED, decoder))
+            }
+            Self::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(input(file))?;
+                Box::new(BufReader::with_capacity(SMALL, decoder))
+            }
         })
     }
-}
-
-fn buffered<R: Read>(reader: R) -> BufReader<R> {
-    BufReader::with_capacity(OUTPUT_BUFFER, reader)
 }
 
 /// The checksum in bytes 148..156 is the sum of all bytes with itself as eight spaces.

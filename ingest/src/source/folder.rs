@@ -10,8 +10,7 @@ use chipmill_schemas::ingest::Defect;
 use chipmill_schemas::patch_id::PatchId;
 use rayon::prelude::*;
 
-use super::raw::{RawFiles, missing_bands};
-use super::{FileRole, Notes, RawPatch};
+use super::{FileRole, Notes, RawFiles, RawPatch, missing_bands};
 use crate::IngestError;
 
 /// How many folders deep a patch folder may lie: `source/BigEarthNet-S2/<tile>/<patch>`.

@@ -8,6 +8,7 @@ pub(crate) mod compression;
 pub(crate) mod folder;
 pub(crate) mod input;
 mod member;
+mod memory;
 mod notes;
 mod parts;
 mod raw;
@@ -17,8 +18,9 @@ use std::path::{Path, PathBuf};
 pub(crate) use compression::Compression;
 use input::Input;
 pub(crate) use member::FileRole;
+pub(crate) use memory::MemoryFiles;
 pub(crate) use notes::Notes;
-pub(crate) use raw::{Flaw, RawFile, RawPatch, ReadFailure, missing_bands};
+pub(crate) use raw::{Flaw, OpenPatch, RawFiles, RawPatch, ReadFailure, missing_bands};
 
 use crate::IngestError;
 

@@ -1,15 +1,21 @@
 //! A raw patch: an id and its files, on disk or in memory.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use chipmill_schemas::band::Band;
 use chipmill_schemas::ingest::Defect;
 use chipmill_schemas::patch_id::PatchId;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 
+use super::memory::MemoryFiles;
 use super::{FILE_CAP, FileRole};
 use crate::IngestError;
+
+/// Takes any official file at once, the largest having 58,024 bytes.
+const SCRATCH: usize = 1 << 16;
 
 /// Files of a patch: twelve bands, the labels and the reference map.
 pub(crate) const FILES: usize = Band::ALL.len() + 2;
@@ -25,17 +31,8 @@ pub(crate) struct RawPatch {
 pub(crate) enum RawFiles {
     /// The patch's folder; files are opened when they are read.
     Folder(PathBuf),
-    /// The contents, by [`FileRole::index`].
-    Memory(Box<[RawFile; FILES]>),
-}
-
-/// One file of a patch from an archive.
-#[derive(Debug, Default)]
-pub(crate) enum RawFile {
-    #[default]
-    Absent,
-    Bytes(Vec<u8>),
-    Flawed(Flaw),
+    /// The contents.
+    Memory(Box<MemoryFiles>),
 }
 
 /// Why a file of a patch cannot be read.
@@ -95,52 +92,118 @@ impl RawPatch {
     pub(crate) fn missing(&self) -> Vec<Band> {
         let absent = |band: &Band| match &self.files {
             RawFiles::Folder(_) => false,
-            RawFiles::Memory(files) => matches!(files[band.index()], RawFile::Absent),
+            RawFiles::Memory(files) => files.is_absent(FileRole::Band(*band)),
         };
         Band::ALL.into_iter().filter(absent).collect()
     }
 
     /// Whether it is a reference map and nothing else.
     pub(crate) fn is_only_a_map(&self) -> bool {
-        let map = FileRole::ReferenceMap.index();
-        let absent = |(i, file): (usize, &RawFile)| (i == map) != matches!(file, RawFile::Absent);
         match &self.files {
             RawFiles::Folder(_) => false,
-            RawFiles::Memory(files) => files.iter().enumerate().all(absent),
+            RawFiles::Memory(files) => files.has_only(FileRole::ReferenceMap),
         }
     }
 
-    /// The bytes of one file; `scratch` is where those of a file on disk go.
+    /// The bytes of one file, where no other is wanted; `scratch` as in [`OpenPatch::read`].
     pub(crate) fn read<'a>(
         &'a self,
         role: FileRole,
         scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], ReadFailure> {
         match &self.files {
+            RawFiles::Memory(files) => files.get(role).map_err(ReadFailure::Flaw),
             RawFiles::Folder(folder) => {
-                read_file(&folder.join(role.file_name(self.id.as_str())), scratch)?;
-                Ok(scratch)
+                let path = folder.join(role.file_name(self.id.as_str()));
+                read_file((CWD, &path), &path, scratch)
             }
-            RawFiles::Memory(files) => match &files[role.index()] {
-                RawFile::Absent => Err(ReadFailure::Flaw(Flaw::Missing)),
-                RawFile::Bytes(bytes) => Ok(bytes),
-                RawFile::Flawed(flaw) => Err(ReadFailure::Flaw(flaw.clone())),
-            },
         }
+    }
+
+    /// Makes the files ready to be read: opens the folder, so that the system need not walk the whole
+    /// path for each of them.
+    pub(crate) fn open(&self) -> Result<OpenPatch<'_>, ReadFailure> {
+        let files = match &self.files {
+            RawFiles::Memory(files) => OpenFiles::Memory(files),
+            RawFiles::Folder(path) => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let opened = openat(CWD, path, flags, Mode::empty());
+                OpenFiles::Folder(opened.map_err(|e| failure(path, e.into()))?, path)
+            }
+        };
+        Ok(OpenPatch {
+            id: &self.id,
+            files,
+        })
     }
 }
 
-fn read_file(path: &Path, into: &mut Vec<u8>) -> Result<(), ReadFailure> {
-    into.clear();
-    let result = File::open(path).and_then(|f| f.take(FILE_CAP + 1).read_to_end(into));
-    match result {
-        Ok(_) if into.len() as u64 > FILE_CAP => {
+/// A raw patch whose files can be read.
+#[derive(Debug)]
+pub(crate) struct OpenPatch<'a> {
+    id: &'a PatchId,
+    files: OpenFiles<'a>,
+}
+
+#[derive(Debug)]
+enum OpenFiles<'a> {
+    Folder(OwnedFd, &'a Path),
+    Memory(&'a MemoryFiles),
+}
+
+impl OpenPatch<'_> {
+    /// The bytes of one file; `scratch` is where those of a file on disk go. It only ever grows.
+    pub(crate) fn read<'b>(
+        &'b self,
+        role: FileRole,
+        scratch: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], ReadFailure> {
+        let (folder, path) = match &self.files {
+            OpenFiles::Memory(files) => return files.get(role).map_err(ReadFailure::Flaw),
+            OpenFiles::Folder(folder, path) => (folder.as_fd(), path),
+        };
+        let name = role.file_name(self.id.as_str());
+        read_file((folder, Path::new(&name)), &path.join(&name), scratch)
+    }
+}
+
+/// Reads a file, given by a folder and its place in it; `path` is what errors call it.
+fn read_file<'a>(
+    place: (BorrowedFd<'_>, &Path),
+    path: &Path,
+    scratch: &'a mut Vec<u8>,
+) -> Result<&'a [u8], ReadFailure> {
+    match read_whole(place, scratch) {
+        Ok(bytes) if bytes as u64 > FILE_CAP => {
             let bytes = std::fs::metadata(path).map_or(FILE_CAP + 1, |m| m.len());
             Err(ReadFailure::Flaw(Flaw::TooLarge(bytes)))
         }
-        Ok(_) => Ok(()),
-        Err(error) => Err(failure(path, error)),
+        Ok(bytes) => Ok(&scratch[..bytes]),
+        Err(error) => Err(failure(path, error.into())),
     }
+}
+
+/// Reads a whole file, or just over [`FILE_CAP`] of it; gives the number of bytes at the front of `into`.
+fn read_whole((folder, name): (BorrowedFd<'_>, &Path), into: &mut Vec<u8>) -> Result<usize, Errno> {
+    let file = openat(
+        folder,
+        name,
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let mut filled = 0;
+    while filled as u64 <= FILE_CAP {
+        if filled == into.len() {
+            into.resize((2 * filled).max(SCRATCH), 0);
+        }
+        match rustix::io::read(&file, &mut into[filled..]) {
+            Ok(0) => break,
+            Ok(bytes) => filled += bytes,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// A file that is not there or cannot be read from its medium is the patch's defect. Everything

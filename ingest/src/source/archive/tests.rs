@@ -1,3 +1,4 @@
+use chipmill_schemas::band::Band;
 use proptest::prelude::*;
 use tar::{Builder, Header};
 
@@ -9,6 +10,11 @@ const ID: &str = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57";
 
 /// A patch's id and the lengths of its files.
 type Lengths = (String, Vec<usize>);
+
+fn roles() -> impl Iterator<Item = FileRole> {
+    let bands = Band::ALL.into_iter().map(FileRole::Band);
+    bands.chain([FileRole::Labels, FileRole::ReferenceMap])
+}
 
 #[derive(Default)]
 struct All(Vec<Lengths>);
@@ -26,12 +32,9 @@ impl Receiver for All {
         else {
             panic!("wanted patches come with their files")
         };
-        let length = |f: &RawFile| match f {
-            RawFile::Bytes(bytes) => Some(bytes.len()),
-            _ => None,
-        };
+        let length = |role| Some(files.get(role).ok()?.len());
         self.0
-            .push((id.to_string(), files.iter().filter_map(length).collect()));
+            .push((id.to_string(), roles().filter_map(length).collect()));
         ControlFlow::Continue(())
     }
 }
@@ -44,10 +47,10 @@ fn read_all(tar: &[u8]) -> (Result<Notes, IngestError>, Vec<Lengths>) {
     (notes, all.0)
 }
 
-fn plain(dir: &tempfile::TempDir, tar: &[u8]) -> Source {
+fn plain(dir: &tempfile::TempDir, tar: &[u8]) -> Archive {
     let path = dir.path().join("a.tar");
     std::fs::write(&path, tar).unwrap();
-    Source {
+    Archive {
         input: Input::Files(vec![path]),
         compression: Compression::None,
         content: Content::Patches,
@@ -163,10 +166,8 @@ impl Receiver for Flaws {
             ..
         }) = patch
         {
-            self.0.extend(files.into_iter().filter_map(|f| match f {
-                RawFile::Flawed(flaw) => Some(flaw),
-                _ => None,
-            }));
+            let flaws = roles().filter_map(|role| files.get(role).err());
+            self.0.extend(flaws.filter(|flaw| *flaw != Flaw::Missing));
         }
         ControlFlow::Continue(())
     }
