@@ -73,6 +73,11 @@ fn whole(
     }))
 }
 
+/// Bytes of the band files of a patch that is whole.
+pub(super) fn bytes(outcome: &Outcome) -> u64 {
+    outcome.as_ref().map_or(0, |patch| patch.bytes)
+}
+
 impl Converted {
     /// Counts what is remarkable about the patch.
     pub(super) fn note(&self, notes: &mut Notes) {

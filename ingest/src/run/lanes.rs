@@ -7,8 +7,7 @@ use crate::IngestError;
 use crate::plan::Unit;
 use crate::record::UnitRecord;
 
-/// Units in flight at most. Each holds its encoded patches (164 MB raw at most) and, while it is
-/// written, a copy of one group of them: this bounds the memory for any number of threads.
+/// Units in flight at most, so that memory does not grow with the number of threads.
 const LANES: usize = 2;
 
 type Make<'a> = dyn Fn(&Unit) -> Result<UnitRecord, IngestError> + Sync + 'a;

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use chipmill_schemas::ingest::Defect;
-use chipmill_store::{PatchPixels, StoreWriter, patch_ids_digest};
+use chipmill_store::{PatchPixels, ShardWriter, StoreWriter, patch_ids_digest};
 use rayon::prelude::*;
 
-use super::convert::{Outcome, convert};
+use super::convert::{Converted, Outcome, convert};
 use super::{Job, Worked, lanes};
 use crate::IngestError;
 use crate::decode::Decoder;
@@ -22,7 +22,10 @@ use crate::source::{Notes, folder};
 use crate::statistics::Histograms;
 
 /// Patches that one thread takes at a time.
-const GRAIN: usize = 16;
+const GRAIN: usize = 8;
+
+/// Grains a thread between two writes: encoded patches are on disk before the next ones need memory.
+const GRAINS: usize = 2;
 
 /// What is done about units that are not finished when the first pass begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,68 +129,107 @@ pub(super) fn make(
     unit: u64,
     writer: &StoreWriter,
 ) -> Result<UnitRecord, IngestError> {
-    let counters = Mutex::new(Vec::new());
-    let outcomes: Vec<Vec<Outcome>> = job.pool.install(|| {
-        let grains = patches.par_chunks(GRAIN);
-        grains
-            .map(|grain| convert_grain(job, parents, grain, &counters))
-            .collect::<Result<_, _>>()
-    })?;
+    let benches = Mutex::new(Vec::new());
     let mut record = UnitRecord {
         unit,
         patch_ids_digest: digest(patches),
         ..UnitRecord::default()
     };
-    let (mut encoded, mut notes) = (Vec::with_capacity(patches.len()), Notes::default());
-    for outcome in outcomes.into_iter().flatten() {
-        match outcome {
-            Ok(patch) => {
-                patch.note(&mut notes);
-                record.bytes_in += patch.bytes;
-                record.patches.push(patch.stored);
-                encoded.push(patch.encoded);
+    let mut shard = writer.begin_shard(unit)?;
+    for block in patches.chunks(GRAIN * GRAINS * job.pool.current_num_threads()) {
+        for outcome in convert_block(job, parents, block, &benches)? {
+            match outcome {
+                Ok(patch) => push(job, &mut record, &mut shard, patch)?,
+                Err(defect) => record.quarantined.push(defect),
             }
-            Err(defect) => record.quarantined.push(defect),
         }
     }
     if !record.quarantined.is_empty() {
-        (record.patches, record.bytes_in) = (Vec::new(), 0);
+        (record.patches, record.bytes_in, record.notes) = (Vec::new(), 0, Notes::default());
         job.workspace.finish(&record, None)?;
         return Ok(record);
     }
-    record.notes = notes;
-    record.objects = writer.write_shard(unit, &encoded)?;
-    let mut histograms = Histograms::default();
-    let counted = counters
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    counted.iter().for_each(|h| histograms.merge(h));
+    record.objects = shard.end()?;
+    let benches = benches.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let counted = benches.into_iter().map(|b| b.histograms);
+    let merged = |mut sum: Histograms, more: Histograms| {
+        sum.merge(&more);
+        sum
+    };
+    let histograms = counted.reduce(merged).unwrap_or_default();
     job.workspace.finish(&record, Some(&histograms))?;
     Ok(record)
 }
 
-/// Converts some patches and counts their pixels in histograms that are free or new.
+/// Appends a whole patch, unless a defect has already made the unit one that is not written.
+fn push(
+    job: &Job<'_>,
+    record: &mut UnitRecord,
+    shard: &mut ShardWriter,
+    patch: Converted,
+) -> Result<(), IngestError> {
+    if record.quarantined.is_empty() {
+        shard.push(&patch.encoded)?;
+        patch.note(&mut record.notes);
+        record.bytes_in += patch.bytes;
+        record.patches.push(patch.stored);
+    }
+    job.encoder.recycle(patch.encoded);
+    Ok(())
+}
+
+/// What a thread works with.
+#[derive(Default)]
+struct Bench {
+    decoder: Decoder,
+    pixels: PatchPixels,
+    histograms: Histograms,
+}
+
+/// Converts some patches on all threads, with benches that are free or new.
+fn convert_block(
+    job: &Job<'_>,
+    parents: &[PathBuf],
+    patches: &[&PlannedPatch],
+    benches: &Mutex<Vec<Bench>>,
+) -> Result<Vec<Outcome>, IngestError> {
+    let free = || benches.lock().unwrap_or_else(PoisonError::into_inner);
+    let convert = |grain: &[&PlannedPatch]| {
+        let mut bench = free().pop().unwrap_or_default();
+        let outcomes = convert_grain(job, parents, grain, &mut bench);
+        free().push(bench);
+        outcomes
+    };
+    // One thread works best alone: on the pool it would wake and wait for every block.
+    let outcomes: Result<Vec<Vec<_>>, _> = match job.pool.current_num_threads() {
+        1 => patches.chunks(GRAIN).map(convert).collect(),
+        _ => {
+            let grains = || patches.par_chunks(GRAIN).map(convert).collect();
+            job.pool.install(grains)
+        }
+    };
+    Ok(outcomes?.into_iter().flatten().collect())
+}
+
+/// Converts some patches and counts their pixels.
 fn convert_grain(
     job: &Job<'_>,
     parents: &[PathBuf],
     patches: &[&PlannedPatch],
-    counters: &Mutex<Vec<Histograms>>,
+    bench: &mut Bench,
 ) -> Result<Vec<Outcome>, IngestError> {
-    let free = || counters.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut histograms = free().pop().unwrap_or_default();
-    let (mut decoder, mut pixels) = (Decoder::default(), PatchPixels::zeroed());
     let mut outcomes = Vec::with_capacity(patches.len());
     let mut bytes = 0;
     for PlannedPatch(id, parent) in patches {
         let raw = folder::raw(parents, id, *parent);
-        let outcome = convert(job, &mut decoder, &raw, &mut pixels)?;
+        let outcome = convert(job, &mut bench.decoder, &raw, &mut bench.pixels)?;
         if let Ok(converted) = &outcome {
             bytes += converted.bytes;
-            histograms.add(job.catalog.split(id), &pixels);
+            let split = job.catalog.split(id);
+            bench.histograms.add(split, &bench.pixels);
         }
         outcomes.push(outcome);
     }
-    free().push(histograms);
     job.progress.advance(patches.len() as u64, bytes);
     Ok(outcomes)
 }

@@ -146,6 +146,7 @@ impl<'a> Spooling<'a> {
             stored: patch.stored,
         });
         self.offset += bytes.len() as u64;
+        self.job.encoder.recycle(patch.encoded);
         Ok(())
     }
 
@@ -213,18 +214,19 @@ fn make(
     writer: &StoreWriter,
 ) -> Result<UnitRecord, IngestError> {
     let path = job.workspace.spool();
-    let mut encoded = Vec::with_capacity(patches.len());
+    let mut shard = writer.begin_shard(unit)?;
+    let mut bytes = Vec::new();
     for patch in patches {
-        let mut bytes = vec![0; patch.length];
+        bytes.resize(patch.length, 0);
         spool
             .read_exact_at(&mut bytes, patch.offset)
             .map_err(IngestError::reading(&path))?;
-        encoded.push(EncodedPatch::from_bytes(&bytes).map_err(WriteError::from)?);
+        shard.push(&EncodedPatch::from_bytes(&bytes).map_err(WriteError::from)?)?;
     }
     let record = UnitRecord {
         unit,
         patch_ids_digest,
-        objects: writer.write_shard(unit, &encoded)?,
+        objects: shard.end()?,
         patches: patches.iter().map(|p| p.stored.clone()).collect(),
         bytes_in: patches.iter().map(|p| p.bytes_in).sum(),
         ..UnitRecord::default()

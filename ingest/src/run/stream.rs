@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use chipmill_schemas::ingest::Defect;
-use chipmill_store::{EncodedPatch, PatchPixels, patch_ids_digest};
+use chipmill_store::{PatchPixels, ShardWriter, patch_ids_digest};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::convert::{Converted, Outcome};
@@ -93,8 +93,8 @@ fn fill(
     };
     let (end, rest, written) = std::thread::scope(|scope| {
         // The receiver moves with the writer: when it fails, handing over fails as well.
-        let write = scope.spawn(move || write_all(job, handed_over));
-        let sink = &mut |outcome, pixels: &PatchPixels| Ok(filling.take(outcome, pixels));
+        let write = scope.spawn(move || end_all(job, handed_over));
+        let sink = &mut |outcome, pixels: &PatchPixels| filling.take(outcome, pixels);
         let end = flow::run(job, sources, Order::Ascending, through.as_ref(), sink);
         let rest = filling.end(&end);
         (end, rest, join(write))
@@ -133,7 +133,8 @@ pub(super) fn check_seen(job: &Job<'_>, end: &FlowEnd) -> Result<(), IngestError
 /// A unit being filled.
 struct Unit {
     record: UnitRecord,
-    encoded: Vec<EncodedPatch>,
+    /// From the first patch on.
+    shard: Option<ShardWriter>,
     histograms: Histograms,
 }
 
@@ -145,39 +146,56 @@ impl Unit {
         };
         Self {
             record,
-            encoded: Vec::new(),
+            shard: None,
             histograms: Histograms::default(),
         }
     }
 
-    fn push(&mut self, patch: Converted) {
+    fn push(&mut self, job: &Job<'_>, patch: Converted) -> Result<(), IngestError> {
+        let shard = match &mut self.shard {
+            Some(shard) => shard,
+            // How many patches follow is not known: as many as a store can hold, perhaps.
+            none => none.insert(job.writer(MOST_PATCHES)?.begin_shard(self.record.unit)?),
+        };
+        shard.push(&patch.encoded)?;
         patch.note(&mut self.record.notes);
         self.record.bytes_in += patch.bytes;
         self.record.patches.push(patch.stored);
-        self.encoded.push(patch.encoded);
+        job.encoder.recycle(patch.encoded);
+        Ok(())
     }
 }
+
+const MOST_PATCHES: u64 = u32::MAX as u64;
 
 struct Filling<'a> {
     job: &'a Job<'a>,
     unit: Unit,
-    /// Without a buffer: one unit is filled while one is written, and no third is in memory.
+    /// Without a buffer: one unit is filled while one is fsynced, and no third is under way.
     hand_over: Sender<Unit>,
 }
 
 impl Filling<'_> {
-    fn take(&mut self, outcome: Outcome, pixels: &PatchPixels) -> ControlFlow<()> {
+    fn take(
+        &mut self,
+        outcome: Outcome,
+        pixels: &PatchPixels,
+    ) -> Result<ControlFlow<()>, IngestError> {
         match outcome {
             Err(defect) => self.unit.record.quarantined.push(defect),
             Ok(patch) => {
                 let split = self.job.catalog.split(&patch.stored.id);
                 self.unit.histograms.add(split, pixels);
-                self.unit.push(patch);
+                self.unit.push(self.job, patch)?;
             }
         }
-        if self.unit.encoded.len() < self.job.options.shard_patches as usize {
-            return ControlFlow::Continue(());
+        if self.unit.record.patches.len() < self.job.options.shard_patches as usize {
+            return Ok(ControlFlow::Continue(()));
         }
+        Ok(self.hand_over())
+    }
+
+    fn hand_over(&mut self) -> ControlFlow<()> {
         let next = Unit::new(self.unit.record.unit + 1);
         let handed_over = self.hand_over.send(std::mem::replace(&mut self.unit, next));
         if handed_over.is_err() || self.job.stop_wanted() {
@@ -195,7 +213,7 @@ impl Filling<'_> {
         if !complete {
             return Vec::new();
         }
-        if self.unit.encoded.is_empty() {
+        if self.unit.record.patches.is_empty() {
             return std::mem::take(&mut self.unit.record.quarantined);
         }
         // A writer that is gone has failed, and its error is what the caller sees.
@@ -204,20 +222,16 @@ impl Filling<'_> {
     }
 }
 
-fn write_all(job: &Job<'_>, handed_over: Receiver<Unit>) -> Result<Vec<UnitRecord>, IngestError> {
+/// Ends the shards of full units and records them.
+fn end_all(job: &Job<'_>, handed_over: Receiver<Unit>) -> Result<Vec<UnitRecord>, IngestError> {
     let mut records = Vec::new();
-    for Unit {
-        mut record,
-        encoded,
-        histograms,
-    } in handed_over
-    {
+    for unit in handed_over {
+        let (mut record, Some(shard)) = (unit.record, unit.shard) else {
+            continue;
+        };
         record.patch_ids_digest = patch_ids_digest(record.patches.iter().map(|p| &p.id));
-        // How many patches follow is not known; this shard is as long as if it were the last.
-        let before = record.unit * u64::from(job.options.shard_patches);
-        let writer = job.writer(before + encoded.len() as u64)?;
-        record.objects = writer.write_shard(record.unit, &encoded)?;
-        job.workspace.finish(&record, Some(&histograms))?;
+        record.objects = shard.end()?;
+        job.workspace.finish(&record, Some(&unit.histograms))?;
         records.push(record);
     }
     Ok(records)
