@@ -176,6 +176,39 @@ fn libraries_write_neither_to_stdout_nor_to_stderr() {
     }
 }
 
+/// Whatever changes a store passes the points of `store/src/object.rs`, where tests make it fail.
+#[test]
+fn store_and_ingest_change_the_file_system_in_one_place_alone() {
+    let words = [
+        "fs::write(",
+        "fs::rename(",
+        "fs::remove_",
+        "fs::hard_link(",
+        "fs::copy(",
+        "create_dir",
+        "File::create",
+        "OpenOptions",
+        "set_len(",
+    ];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut changes = 0;
+    for member in ["store", "ingest"] {
+        for (path, text) in sources(&root.join(member).join("src")) {
+            let is_test = path.ends_with("tests.rs") || path.ends_with("corpus.rs");
+            // `sample` writes raw data sets, not stores.
+            if is_test || path.contains("/sample/") {
+                continue;
+            }
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let found = words.iter().filter(|w| code.contains(**w)).count();
+            let allowed = path.contains("store/src/object");
+            assert!(allowed || found == 0, "{path} changes the file system");
+            changes += found;
+        }
+    }
+    assert!(changes >= 5, "only {changes} kinds of change are found");
+}
+
 fn sources(folder: &std::path::Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a source folder") {

@@ -67,6 +67,11 @@ impl Workspace {
         }
     }
 
+    /// All folders that files of this workspace lie in.
+    pub(crate) fn folders(&self) -> [PathBuf; 2] {
+        [self.folder.clone(), self.folder.join("units")]
+    }
+
     pub(crate) fn plan(&self) -> PathBuf {
         self.folder.join("plan.json")
     }

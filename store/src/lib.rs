@@ -58,7 +58,11 @@ mod columns;
 mod digest;
 mod encode;
 mod error;
+#[doc(hidden)]
+pub mod fault;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod layout;
 mod metadata;
 mod object;
@@ -79,7 +83,9 @@ pub use digest::{ObjectRecord, digest, patch_ids_digest};
 pub use encode::{EncodedPatch, PatchEncoder};
 pub use error::{FetchError, OpenError, ReadError, WriteError};
 pub use layout::StoreShape;
-pub use object::{Creation, create_object, remove_stale_temporaries, write_object};
+pub use object::{
+    Creation, ObjectWriter, create_object, remove_object, remove_stale_temporaries, write_object,
+};
 pub use pixels::PatchPixels;
 pub use reader::StoreReader;
 pub use shard::IndexError;

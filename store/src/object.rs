@@ -4,14 +4,20 @@
 //! fsyncing the folder. A reader therefore sees the old object, or the new one, never a part. The
 //! writer holds a file lock on its temporary, so that one left by a killed process can be told from
 //! one that another process is still filling.
+//!
+//! Nothing else in `store` and `ingest` changes the file system (tests/house.rs), so that a fault at
+//! each [`Point`] is a fault of every kind.
+
+mod temporary;
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
-const TEMPORARY: &str = ".tmp";
+use crate::fault::{Point, pass};
+pub(crate) use temporary::Temporary;
+use temporary::{TEMPORARY, remove_stale};
 
 /// What [`create_object`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +33,11 @@ pub enum Creation {
 /// Temporaries that a killed process left for this object are removed first.
 ///
 /// # Errors
-/// Any failure to write, fsync or rename. The object is then what it was before.
+/// Any failure to write, fsync or rename. The object is then what it was before; if only the folder
+/// could not be fsynced, it is the new one, which a power cut may take back.
 pub fn write_object(path: &Path, bytes: &[u8]) -> io::Result<()> {
     prepare(path)?;
-    let mut temporary = Temporary::create(path)?;
-    temporary.file.write_all(bytes)?;
-    temporary.replace(path)
+    publish(path, filled(path, bytes)?)
 }
 
 /// Writes an object only if there is none; of many callers exactly one is told `Created`.
@@ -44,15 +49,87 @@ pub fn create_object(path: &Path, bytes: &[u8]) -> io::Result<Creation> {
         return Ok(Creation::AlreadyThere);
     }
     let folder = prepare(path)?;
-    let temporary = Temporary::write(path, bytes)?;
+    let temporary = filled(path, bytes)?;
+    temporary.sync(path)?;
+    pass(Point::Publish, path)?;
     let creation = match fs::hard_link(&temporary.path, path) {
         Ok(()) => Creation::Created,
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Creation::AlreadyThere,
         Err(e) => return Err(e),
     };
+    pass(Point::Published, path)?;
     drop(temporary);
-    sync_folder(folder)?;
+    sync_folder(path, folder)?;
     Ok(creation)
+}
+
+/// Removes an object that is not needed any more; none is fine too.
+///
+/// # Errors
+/// It cannot be removed, or its folder not fsynced.
+pub fn remove_object(path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        return Ok(());
+    }
+    pass(Point::Remove, path)?;
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        removed => removed?,
+    }
+    sync_folder(path, folder_of(path))
+}
+
+/// An object written piece by piece; there is none until [`commit`](Self::commit).
+#[derive(Debug)]
+pub struct ObjectWriter {
+    target: PathBuf,
+    temporary: Temporary,
+    buffer: Vec<u8>,
+}
+
+/// Bytes that are written at a time.
+const BUFFER: usize = 1 << 20;
+
+impl ObjectWriter {
+    /// Begins an object, as [`write_object`] does.
+    ///
+    /// # Errors
+    /// Its folder or its temporary cannot be made.
+    pub fn begin(path: &Path) -> io::Result<Self> {
+        prepare(path)?;
+        Ok(Self {
+            target: path.to_owned(),
+            temporary: Temporary::create(path)?,
+            buffer: Vec::with_capacity(BUFFER),
+        })
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// They cannot be written. The writer is then of no use.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < BUFFER {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temporary.write(&self.target, &self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Gives the object its name, replacing an older one.
+    ///
+    /// # Errors
+    /// As [`write_object`].
+    pub fn commit(mut self) -> io::Result<()> {
+        self.flush()?;
+        publish(&self.target, self.temporary)
+    }
 }
 
 /// Removes the temporaries in a folder that no living writer holds; gives how many there were.
@@ -65,21 +142,27 @@ pub fn remove_stale_temporaries(folder: &Path) -> io::Result<usize> {
     remove_stale(folder, |name| name.ends_with(TEMPORARY))
 }
 
-/// Makes a folder and fsyncs the one that holds it.
+/// Makes a folder with all above it that are not there, and fsyncs the one that holds each.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)?;
-    match path.parent() {
-        Some(parent) => sync_folder(or_here(parent)),
-        None => Ok(()),
+    if path.is_dir() {
+        return Ok(());
     }
+    let parent = folder_of(path);
+    create_folder(parent)?;
+    pass(Point::MakeFolder, path)?;
+    match fs::create_dir(path) {
+        // Somebody else was faster, or something is in the way.
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    pass(Point::SyncParent, path)?;
+    File::open(parent)?.sync_all()
 }
 
 /// Makes an object's folder, and clears temporaries of this object that killed writers left.
 pub(crate) fn prepare(path: &Path) -> io::Result<&Path> {
-    let folder = or_here(path.parent().unwrap_or(Path::new("")));
-    if !folder.is_dir() {
-        create_folder(folder)?;
-    }
+    let folder = folder_of(path);
+    create_folder(folder)?;
     let prefix = format!("{}.", file_name(path)?);
     remove_stale(folder, |name| {
         name.starts_with(&prefix) && name.ends_with(TEMPORARY)
@@ -87,11 +170,32 @@ pub(crate) fn prepare(path: &Path) -> io::Result<&Path> {
     Ok(folder)
 }
 
-fn or_here(folder: &Path) -> &Path {
-    if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
+fn filled(path: &Path, bytes: &[u8]) -> io::Result<Temporary> {
+    let mut temporary = Temporary::create(path)?;
+    temporary.write(path, bytes)?;
+    Ok(temporary)
+}
+
+/// Fsyncs a temporary, puts it in the object's place and makes that last.
+pub(crate) fn publish(path: &Path, temporary: Temporary) -> io::Result<()> {
+    temporary.sync(path)?;
+    pass(Point::Publish, path)?;
+    fs::rename(&temporary.path, path)?;
+    temporary.keep();
+    pass(Point::Published, path)?;
+    sync_folder(path, folder_of(path))
+}
+
+fn sync_folder(path: &Path, folder: &Path) -> io::Result<()> {
+    pass(Point::SyncFolder, path)?;
+    File::open(folder)?.sync_all()?;
+    pass(Point::Done, path)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 
@@ -101,113 +205,6 @@ fn file_name(path: &Path) -> io::Result<&str> {
         let text = format!("{} is no name for an object", path.display());
         io::Error::new(io::ErrorKind::InvalidInput, text)
     })
-}
-
-fn remove_stale(folder: &Path, is_candidate: impl Fn(&str) -> bool) -> io::Result<usize> {
-    let entries = match fs::read_dir(folder) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
-    };
-    let mut removed = 0;
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(&is_candidate) {
-            removed += usize::from(remove_if_stale(&entry.path())?);
-        }
-    }
-    Ok(removed)
-}
-
-/// A living writer holds the lock of its temporary: whoever gets it may remove the file.
-fn remove_if_stale(path: &Path) -> io::Result<bool> {
-    let absent = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
-    let file = match File::open(path) {
-        Err(e) if absent(&e) => return Ok(false),
-        file => file?,
-    };
-    match file.try_lock() {
-        Ok(()) => match fs::remove_file(path) {
-            Err(e) if absent(&e) => Ok(false),
-            done => done.map(|()| true),
-        },
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(e)) => unless_unsupported(Err(e)).map(|()| false),
-    }
-}
-
-/// Without locks nothing can be told stale, so temporaries stay; they have names of their own.
-fn unless_unsupported(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(()),
-        result => result,
-    }
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// A file beside its target; removed when dropped, unless it became the target.
-#[derive(Debug)]
-pub(crate) struct Temporary {
-    path: PathBuf,
-    pub(crate) file: File,
-    kept: bool,
-}
-
-impl Temporary {
-    fn write(target: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let mut temporary = Self::create(target)?;
-        temporary.file.write_all(bytes)?;
-        temporary.file.sync_all()?;
-        Ok(temporary)
-    }
-
-    /// A name that no other process has, and a lock on it. A cleaner may come between the two: then
-    /// the file has no name any more, and another one is made.
-    pub(crate) fn create(target: &Path) -> io::Result<Self> {
-        loop {
-            let path = temporary_name(target)?;
-            let made = OpenOptions::new().write(true).create_new(true).open(&path);
-            let file = match made {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
-                file => file?,
-            };
-            unless_unsupported(file.lock())?;
-            if path.try_exists()? {
-                return Ok(Self {
-                    path,
-                    file,
-                    kept: false,
-                });
-            }
-        }
-    }
-
-    /// Fsyncs the file, puts it in the target's place and makes that last.
-    pub(crate) fn replace(mut self, target: &Path) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(&self.path, target)?;
-        self.kept = true;
-        sync_folder(or_here(target.parent().unwrap_or(Path::new(""))))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.kept {
-            // A temporary that cannot be removed harms nothing: the next write clears it.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn temporary_name(target: &Path) -> io::Result<PathBuf> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let name = file_name(target)?;
-    let process = std::process::id();
-    Ok(target.with_file_name(format!("{name}.{process}-{count}{TEMPORARY}")))
 }
 
 #[cfg(test)]
@@ -282,6 +279,26 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         assert!(bytes.len() == 5000 && bytes.iter().all(|&b| b == bytes[0]));
         assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn an_object_written_in_pieces_is_there_when_it_is_whole_and_not_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/a");
+        let piece = vec![7; BUFFER / 2 + 1];
+        let mut writer = ObjectWriter::begin(&path).unwrap();
+        (0..3).for_each(|_| writer.write(&piece).unwrap());
+        assert!(!path.exists());
+        writer.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), piece.repeat(3));
+        let mut given_up = ObjectWriter::begin(&path).unwrap();
+        given_up.write(b"other").unwrap();
+        drop(given_up);
+        assert_eq!(fs::read(&path).unwrap().len(), piece.len() * 3);
+        assert_eq!(names(path.parent().unwrap()), ["a"]);
+        remove_object(&path).unwrap();
+        remove_object(&path).unwrap();
+        assert!(!path.exists());
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! Appended bytes gather in one small buffer, which goes to BLAKE3 and to the file while it is still in
 //! the processor's cache. Nothing of the size of a shard is ever held in memory.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::digest::ObjectRecord;
-use crate::object::{Temporary, prepare};
+use crate::object::{Temporary, prepare, publish};
 
 /// Bytes written at once. A power of two, so that BLAKE3 hashes every piece as whole subtrees.
 const PIECE: usize = 1 << 18;
@@ -54,7 +54,7 @@ impl GrowingObject {
     /// Fsyncs the object and puts it in its place; `object` is its path inside the store.
     pub(crate) fn end(mut self, object: String) -> io::Result<ObjectRecord> {
         self.flush()?;
-        self.temporary.replace(&self.path)?;
+        publish(&self.path, self.temporary)?;
         Ok(ObjectRecord {
             path: object,
             bytes: self.bytes,
@@ -64,7 +64,7 @@ impl GrowingObject {
 
     fn flush(&mut self) -> io::Result<()> {
         self.hasher.update(&self.buffer);
-        self.temporary.file.write_all(&self.buffer)?;
+        self.temporary.write(&self.path, &self.buffer)?;
         self.buffer.clear();
         Ok(())
     }

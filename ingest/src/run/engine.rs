@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use chipmill_schemas::ingest::{IngestSummary, PlanSummary, UnitSummary};
 
-use super::{Job, finalize as finish, maps, object_bytes, planned, planning, rate};
+use super::{Job, finalize as finish, maps, object_bytes, planned, planning, rate, turn};
 use crate::plan::{self, FolderPlan, Plan, PlannedPatch};
 use crate::record::{self, UnitRecord, Workspace};
 use crate::source::Source;
@@ -52,6 +52,7 @@ pub(crate) fn work(
         let units = all.len() as u64;
         return Err(IngestError::NoUnit { unit, units });
     };
+    let _turn = turn::shared(&job)?;
     let patches: Vec<&PlannedPatch> = folders.patches[wanted.patches.clone()].iter().collect();
     let finished = job.workspace.finished(unit, &planned::digest(&patches))?;
     if let Some(record) = finished {
@@ -73,8 +74,10 @@ pub(crate) fn finalize(
     let (began, cpu_began) = (Instant::now(), cpu::seconds());
     let (options, folders) = planned(store, threads)?;
     let mut job = Job::new(&options, stop, progress)?;
+    let _turn = turn::alone(&job)?;
     let report = record::load(&job.workspace.report())?;
     if let Some(summary) = report.filter(|_| planning::is_store(store)) {
+        finish::tidy_late(&job);
         return Ok(summary);
     }
     maps::recall(&mut job)?;

@@ -7,7 +7,7 @@ use chipmill_schemas::band::Resolution;
 use chipmill_schemas::ingest::IngestSummary;
 use chipmill_schemas::patch::PatchRow;
 use chipmill_schemas::patch_id::{DatasetVersion, PatchId};
-use chipmill_store::UnitRow;
+use chipmill_store::{UnitRow, remove_object, remove_stale_temporaries};
 
 use super::{Job, Worked, object_bytes};
 use crate::IngestError;
@@ -33,7 +33,7 @@ pub(super) fn finalize(job: &Job<'_>, mut worked: Worked) -> Result<IngestSummar
     let versions: Vec<_> = versions.into_iter().collect();
     let writer = job.writer(rows.len() as u64)?;
     writer.finalize(&rows, &units, worked.histograms.statistics(), &versions)?;
-    remove_spool(job)?;
+    tidy(job)?;
     Ok(summary)
 }
 
@@ -150,15 +150,23 @@ fn remove_leftover_shards(job: &Job<'_>, records: &[UnitRecord]) -> Result<(), I
     Ok(())
 }
 
-/// The spool is as large as the store; its index and everything else stay.
-fn remove_spool(job: &Job<'_>) -> Result<(), IngestError> {
-    remove(&job.workspace.spool())
+/// Removes what a finished ingest does not need: the spool, which is as large as the store, and what
+/// killed processes left half written. Its index and everything else stay.
+pub(super) fn tidy(job: &Job<'_>) -> Result<(), IngestError> {
+    remove(&job.workspace.spool())?;
+    for folder in job.workspace.folders() {
+        remove_stale_temporaries(&folder).map_err(IngestError::writing(&folder))?;
+    }
+    Ok(())
 }
 
-/// Another process may have removed it first.
-fn remove(path: &Path) -> Result<(), IngestError> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(IngestError::writing(path)(e)),
-        _ => Ok(()),
+/// Tidies up after a process that was killed at the very end. The store may have become read-only since.
+pub(super) fn tidy_late(job: &Job<'_>) {
+    if let Err(error) = tidy(job) {
+        tracing::warn!(%error, "leftovers of an earlier ingest stay");
     }
+}
+
+fn remove(path: &Path) -> Result<(), IngestError> {
+    remove_object(path).map_err(IngestError::writing(path))
 }

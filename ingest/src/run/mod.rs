@@ -16,6 +16,7 @@ mod planning;
 mod select;
 mod spool;
 mod stream;
+mod turn;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -71,16 +72,7 @@ pub(crate) fn ingest(
     let mut job = Job::new(options, stop, progress)?;
     let sources = Source::recognise_all(&options.sources)?;
     let plan = planning::plan(&mut job, &sources)?;
-    let finished = planning::settle(&job, &plan)?;
-    let is_finished = finished.is_some();
-    let mut summary = match finished {
-        Some(summary) => summary,
-        None => {
-            let worked = job.work(&plan, &sources)?;
-            job.check_stop(worked.records.len())?;
-            finalize::finalize(&job, worked)?
-        }
-    };
+    let (mut summary, is_finished) = job.carry_out(&plan, &sources)?;
     summary.seconds = began.elapsed().as_secs_f64();
     if !is_finished {
         summary.patches_per_s = rate(summary.patches, summary.seconds);
@@ -145,6 +137,30 @@ impl<'a> Job<'a> {
             stop,
             progress,
         })
+    }
+
+    /// Does what is left to do. The second value tells that nothing was.
+    fn carry_out(
+        &self,
+        plan: &Plan,
+        sources: &[Source],
+    ) -> Result<(IngestSummary, bool), IngestError> {
+        let mut finished = planning::settle(self, plan)?;
+        let mut turn = None;
+        if finished.is_none() {
+            turn = turn::alone(self)?;
+            // Whoever had the turn before may have finished the store.
+            finished = planning::settle(self, plan)?;
+        }
+        if let Some(summary) = finished {
+            finalize::tidy_late(self);
+            return Ok((summary, true));
+        }
+        let worked = self.work(plan, sources)?;
+        self.check_stop(worked.records.len())?;
+        let summary = finalize::finalize(self, worked)?;
+        drop(turn);
+        Ok((summary, false))
     }
 
     fn work(&self, plan: &Plan, sources: &[Source]) -> Result<Worked, IngestError> {

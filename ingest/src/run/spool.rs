@@ -3,16 +3,14 @@
 //! Memory holds an index of about 150 bytes a patch, and the units in flight. An interrupted spool
 //! begins anew; a complete one (its index is there) is not read from the archive again.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 
 use chipmill_schemas::ingest::Defect;
 use chipmill_schemas::patch_id::PatchId;
 use chipmill_store::{
-    EncodedPatch, PatchPixels, StoreWriter, WriteError, patch_ids_digest, remove_stale_temporaries,
+    EncodedPatch, ObjectWriter, PatchPixels, StoreWriter, WriteError, patch_ids_digest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +22,6 @@ use crate::plan::{self, Unit};
 use crate::record::{self, StoredPatch, UnitRecord};
 use crate::source::{Notes, Source};
 use crate::statistics::Histograms;
-
-const BUFFER: usize = 1 << 20;
 
 /// What lies where in the spool, and what the stream held besides.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -82,30 +78,21 @@ fn spool(job: &Job<'_>, sources: &[Source]) -> Result<Index, IngestError> {
     Ok(index)
 }
 
-/// Spools into a file of this process's own, which becomes the spool when it is complete.
+/// Spools into a temporary, which becomes the spool when it is complete.
 struct Spooling<'a> {
     job: &'a Job<'a>,
-    path: PathBuf,
-    file: BufWriter<File>,
+    spool: ObjectWriter,
     offset: u64,
     index: Index,
     histograms: Histograms,
 }
 
 impl<'a> Spooling<'a> {
-    /// The lock tells others that the file is alive; those of killed processes are removed.
     fn begin(job: &'a Job<'a>) -> Result<Self, IngestError> {
-        let spool = job.workspace.spool();
-        let folder = spool.parent().unwrap_or(&spool);
-        remove_stale_temporaries(folder).map_err(IngestError::writing(folder))?;
-        let path = spool.with_extension(format!("{}.tmp", std::process::id()));
-        let file = File::create(&path).map_err(IngestError::writing(&path))?;
-        // Without locks nothing is ever taken for stale, so that a missing lock does no harm.
-        let _ = file.try_lock();
+        let path = job.workspace.spool();
         Ok(Self {
             job,
-            path,
-            file: BufWriter::with_capacity(BUFFER, file),
+            spool: ObjectWriter::begin(&path).map_err(IngestError::writing(&path))?,
             offset: 0,
             index: Index::default(),
             histograms: Histograms::default(),
@@ -136,9 +123,9 @@ impl<'a> Spooling<'a> {
     fn push(&mut self, patch: Converted) -> Result<(), IngestError> {
         patch.note(&mut self.index.notes);
         let bytes = patch.encoded.to_bytes();
-        self.file
-            .write_all(&bytes)
-            .map_err(IngestError::writing(&self.path))?;
+        self.spool
+            .write(&bytes)
+            .map_err(IngestError::writing(&self.job.workspace.spool()))?;
         self.index.patches.push(Spooled {
             offset: self.offset,
             length: bytes.len(),
@@ -152,11 +139,8 @@ impl<'a> Spooling<'a> {
 
     /// Everything is on disk before the index, which says so, is.
     fn finish(mut self) -> Result<Index, IngestError> {
-        let flushed = self.file.flush();
-        let done = flushed
-            .and_then(|()| self.file.get_ref().sync_all())
-            .and_then(|()| fs::rename(&self.path, self.job.workspace.spool()));
-        done.map_err(IngestError::writing(&self.path))?;
+        let done = self.spool.commit();
+        done.map_err(IngestError::writing(&self.job.workspace.spool()))?;
         record::save_histograms(&self.job.workspace.spool_histograms(), &self.histograms)?;
         self.index
             .patches

@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 
 use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::patch_id::PatchId;
 use chipmill_store::{PatchPixels, ShardWriter, patch_ids_digest};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -66,6 +67,16 @@ pub(super) fn expected(job: &Job<'_>) -> Option<u64> {
     least.map(|n| n as u64)
 }
 
+/// The last patch of the stream that a unit accounts for. After the last whole patch of the last unit
+/// there may be defective ones.
+fn through(record: &UnitRecord) -> Option<PatchId> {
+    let whole = record.patches.iter().map(|p| p.id.clone());
+    let defective = record.quarantined.iter();
+    whole
+        .chain(defective.filter_map(|d| d.patch.parse().ok()))
+        .max()
+}
+
 enum Filled {
     All(StreamEnd),
     OutOfOrder,
@@ -80,10 +91,7 @@ fn fill(
     let finished: usize = records.iter().map(|r| r.patches.len()).sum();
     job.progress.advance(finished as u64, 0);
     job.recall(records.iter().flat_map(|r| &r.quarantined))?;
-    let through = records
-        .last()
-        .and_then(|r| r.patches.last())
-        .map(|p| p.id.clone());
+    let through = records.last().and_then(through);
     let first = records.len() as u64;
     let (hand_over, handed_over) = bounded(0);
     let mut filling = Filling {

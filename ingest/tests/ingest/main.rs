@@ -9,11 +9,19 @@ mod defects;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod reference_maps;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]

@@ -170,25 +170,38 @@ pub(crate) fn stored(options: &IngestOptions) -> (IngestSummary, BTreeMap<PathBu
 
 /// All files of a store outside `.ingest`.
 pub(crate) fn objects(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![store.to_owned()];
+    let mut found = files(store);
+    found.retain(|path| !path.starts_with(".ingest"));
+    let read = |path: PathBuf| (path.clone(), fs::read(store.join(path)).unwrap());
+    found.into_iter().map(read).collect()
+}
+
+/// The paths of all files below a folder, as seen from it.
+pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.ends_with(".ingest") {
-                continue;
-            }
             if path.is_dir() {
                 folders.push(path);
             } else {
-                found.insert(
-                    path.strip_prefix(store).unwrap().to_owned(),
-                    fs::read(&path).unwrap(),
-                );
+                found.push(path.strip_prefix(root).unwrap().to_owned());
             }
         }
     }
     found
+}
+
+/// A temporary folder in memory where there is such a place: hundreds of ingests shall not wait for a
+/// disk.
+pub(crate) fn memory_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
+/// Whether there is time for everything.
+pub(crate) fn is_long_campaign() -> bool {
+    std::env::var("CHIPMILL_CAMPAIGN").is_ok_and(|v| v == "long")
 }
 
 /// Names only what differs: stores are too large to print.

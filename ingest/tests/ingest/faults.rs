@@ -1,0 +1,264 @@
+//! Whichever step of an ingest fails, or is the last before the process dies: nothing is lost.
+//!
+//! A trace of all steps is taken first; then the ingest runs once for every step, which fails or kills
+//! it. `CHIPMILL_CAMPAIGN=long` takes every step, otherwise every kind of step is taken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use chipmill_ingest::IngestOptions;
+use chipmill_schemas::band::Band;
+use chipmill_schemas::ingest::IngestSummary;
+use chipmill_store::StoreReader;
+use chipmill_store::fault::{self, Point};
+
+use crate::support::*;
+
+/// A source, and what an ingest of it gives when nothing happens to it.
+struct Case {
+    form: &'static str,
+    source: PathBuf,
+    summary: IngestSummary,
+    expected: BTreeMap<PathBuf, Vec<u8>>,
+    trace: Vec<(Point, String)>,
+}
+
+impl Case {
+    fn new(folder: &Path, form: &'static str) -> Self {
+        let source = write_source(folder, form);
+        let store = folder.join(format!("{form}-expected"));
+        let steps = Arc::new(Mutex::new(Vec::new()));
+        let (log, root) = (Arc::clone(&steps), store.clone());
+        let armed = fault::arm(&store, move |point, path| {
+            let path = path.strip_prefix(&root).unwrap().display().to_string();
+            log.lock().unwrap().push((point, path));
+            Ok(())
+        });
+        let (summary, expected) = stored(&one_thread(&source, &store));
+        drop(armed);
+        let trace = std::mem::take(&mut *steps.lock().unwrap());
+        Self {
+            form,
+            source,
+            summary: timeless(summary),
+            expected,
+            trace,
+        }
+    }
+
+    fn all(folder: &Path) -> [Self; 3] {
+        ["folder", "archive", "shuffled"].map(|form| Self::new(folder, form))
+    }
+
+    /// The ingest of `store` that was cut off goes on and ends as if nothing had happened.
+    fn goes_on(&self, store: &Path, step: usize) {
+        let at = || format!("{} step {step}, {:?}", self.form, self.trace[step]);
+        if StoreReader::open(store).is_ok() {
+            let report = chipmill_store::verify(store, 1).unwrap();
+            assert!(report.ok, "{}: {:?}", at(), report.defects);
+        }
+        let summary = run(&one_thread(&self.source, store));
+        let summary = summary.unwrap_or_else(|e| panic!("{}: {}", at(), chain(&e)));
+        assert_eq!(timeless(summary), self.summary, "{}", at());
+        assert_same(&objects(store), &self.expected);
+        let left = leftovers(store);
+        assert!(left.is_empty(), "{}: {left:?} are left", at());
+    }
+}
+
+/// Folders: a late defect, which makes the last shard needless. Archives: defects in a full unit and
+/// after the last whole patch.
+fn write_source(folder: &Path, form: &str) -> PathBuf {
+    let source = folder.join(form);
+    let mut patches = v2(if form == "folder" { 9 } else { 11 });
+    for patch in patches.iter_mut().skip(3).step_by(7) {
+        patch.band(Band::B02).truncate(20_000);
+    }
+    match form {
+        "folder" => write_folder(&source, &patches),
+        "archive" => fs::write(&source, tar(&patches)).unwrap(),
+        _ => {
+            patches.swap(1, 8);
+            fs::write(&source, tar(&patches)).unwrap();
+        }
+    }
+    source
+}
+
+/// One thread, so that the steps come in the same order every time.
+fn one_thread(source: &Path, store: &Path) -> IngestOptions {
+    IngestOptions {
+        threads: 1,
+        ..options(source, store)
+    }
+}
+
+/// Temporaries, and the spool.
+fn leftovers(store: &Path) -> Vec<PathBuf> {
+    let mut all = files(store);
+    all.retain(|p| p.extension().is_some_and(|e| e == "tmp") || p.ends_with("spool.bin"));
+    all
+}
+
+/// What an object is, whatever its number.
+fn kind(path: &str) -> &'static str {
+    const OWN: [&str; 9] = [
+        "plan.json",
+        "report.json",
+        "stream.json",
+        "unordered",
+        "spool.bin",
+        "spool.json",
+        "spool.hist",
+        "patches.parquet",
+        "units.parquet",
+    ];
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let own = OWN.into_iter().find(|own| *own == name);
+    match (folder, name.rsplit_once('.').map_or("", |(_, end)| end)) {
+        _ if own.is_some() => own.unwrap(),
+        ("", "json") => "root",
+        (".ingest/units", "json") => "record",
+        (".ingest/units", "hist") => "histograms",
+        ("10m" | "20m" | "60m", "0") => "shard",
+        (_, "json") => "node",
+        (_, "0") => "small array",
+        _ => "folder",
+    }
+}
+
+/// The steps to take: all, or the first of every kind that `seen` lacks.
+fn chosen(case: &Case, seen: &mut BTreeSet<(Point, &'static str)>) -> Vec<usize> {
+    let mut is_new = |step: &usize| {
+        let (point, path) = &case.trace[*step];
+        seen.insert((*point, kind(path))) || is_long_campaign()
+    };
+    (0..case.trace.len()).filter(|s| is_new(s)).collect()
+}
+
+#[test]
+fn every_point_is_passed_by_an_ingest_of_some_form() {
+    let dir = memory_dir();
+    let cases = Case::all(dir.path());
+    let passed: BTreeSet<_> = cases.iter().flat_map(|c| &c.trace).map(|s| s.0).collect();
+    assert_eq!(passed, BTreeSet::from(Point::ALL));
+    let written = |c: &Case| -> BTreeSet<_> { c.trace.iter().map(|s| kind(&s.1)).collect() };
+    let common = [
+        "folder",
+        "plan.json",
+        "shard",
+        "histograms",
+        "record",
+        "report.json",
+        "node",
+        "small array",
+        "patches.parquet",
+        "units.parquet",
+        "root",
+    ];
+    let [folder, archive, shuffled] = cases.each_ref().map(written);
+    assert_eq!(folder, BTreeSet::from(common));
+    assert_eq!(&archive - &folder, BTreeSet::from(["stream.json"]));
+    let of_spool = ["unordered", "spool.bin", "spool.hist", "spool.json"];
+    assert_eq!(&shuffled - &folder, BTreeSet::from(of_spool));
+}
+
+/// Also the process that the next test kills: then it is told where to die.
+#[test]
+fn an_ingest_that_no_test_arms_passes_all_points_unnoticed() {
+    let variable = |name: &str| std::env::var_os(format!("CHIPMILL_TEST_{name}"));
+    let Some(step) = variable("DIE_AT") else {
+        let dir = memory_dir();
+        let source = write_source(dir.path(), "folder");
+        let (summary, _) = stored(&one_thread(&source, &dir.path().join("store")));
+        assert_eq!((summary.patches, summary.quarantined), (8, 1));
+        return;
+    };
+    let step: usize = step.to_str().unwrap().parse().unwrap();
+    let [source, store] = ["SOURCE", "STORE"].map(|v| PathBuf::from(variable(v).unwrap()));
+    let next = AtomicUsize::new(0);
+    let _armed = fault::arm(&store, move |_, _| {
+        if next.fetch_add(1, Ordering::SeqCst) == step {
+            std::process::abort();
+        }
+        Ok(())
+    });
+    run(&one_thread(&source, &store)).unwrap();
+    panic!("step {step} never came");
+}
+
+#[test]
+fn a_process_that_dies_at_any_step_loses_nothing() {
+    let dir = memory_dir();
+    let (mut seen, mut died) = (BTreeSet::new(), 0);
+    for case in Case::all(dir.path()) {
+        for step in chosen(&case, &mut seen) {
+            let store = dir.path().join(format!("{}-{step}", case.form));
+            let status = Command::new(std::env::current_exe().unwrap())
+                .args(["an_ingest_that_no_test_arms_passes_all_points_unnoticed"])
+                .env("CHIPMILL_TEST_DIE_AT", step.to_string())
+                .env("CHIPMILL_TEST_SOURCE", &case.source)
+                .env("CHIPMILL_TEST_STORE", &store)
+                .output()
+                .unwrap()
+                .status;
+            assert_eq!(
+                std::os::unix::process::ExitStatusExt::signal(&status),
+                Some(6)
+            );
+            case.goes_on(&store, step);
+            died += 1;
+            if store.exists() {
+                fs::remove_dir_all(store).unwrap();
+            }
+        }
+    }
+    println!("{died} processes died, each at another step");
+}
+
+#[test]
+fn a_step_that_fails_ends_in_an_error_or_full_success_and_loses_nothing() {
+    let dir = memory_dir();
+    let (mut failed, mut succeeded) = (0, 0);
+    for case in Case::all(dir.path()) {
+        let stride = if is_long_campaign() { 1 } else { 29 };
+        for step in (0..case.trace.len()).step_by(stride) {
+            // A disk that fills stays full, a bad block is one step; errors are of both kinds.
+            for (number, stays) in [(28, true), (5, false)] {
+                let store = dir.path().join(format!("{}-{step}-{number}", case.form));
+                let next = AtomicUsize::new(0);
+                let armed = fault::arm(&store, move |_, _| {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    if at == step || (stays && at > step) {
+                        return Err(io::Error::from_raw_os_error(number));
+                    }
+                    Ok(())
+                });
+                let result = run(&one_thread(&case.source, &store));
+                drop(armed);
+                let at = || format!("{} step {step}, {:?}", case.form, case.trace[step]);
+                match result {
+                    Err(error) => {
+                        let text = chain(&error);
+                        assert!(text.contains("cannot write"), "{}: {text}", at());
+                        assert!(text.contains(&format!("os error {number}")), "{text}");
+                        failed += 1;
+                    }
+                    Ok(summary) => {
+                        assert_eq!(timeless(summary), case.summary, "{}", at());
+                        assert_same(&objects(&store), &case.expected);
+                        succeeded += 1;
+                    }
+                }
+                case.goes_on(&store, step);
+                fs::remove_dir_all(store).unwrap();
+            }
+        }
+    }
+    println!("{failed} errors, {succeeded} full successes");
+}
