@@ -32,8 +32,8 @@ struct Coordinates {
 /// The 43-class labels must be known names. Tile, date and position are taken where they are well
 /// formed: some copies have mangled tile names.
 pub(crate) fn read(bytes: &[u8]) -> Result<Told, String> {
-    let file: LabelFile =
-        serde_json::from_slice(bytes).map_err(|e| format!("is no v1 label file: {e}"))?;
+    let file: LabelFile = serde_json::from_slice(bytes)
+        .map_err(|e| shortened(&format!("is no v1 label file: {e}")))?;
     let class = |name: &String| {
         let index = Nomenclature::Clc43.index_of(name);
         index.ok_or_else(|| unknown_class(name, Nomenclature::Clc43))
@@ -53,6 +53,15 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Told, String> {
         tile: file.tile_source.as_deref().and_then(tile),
         date: file.acquisition_date.as_deref().and_then(date),
     })
+}
+
+/// Errors of JSON repeat the text at fault, however long it is.
+fn shortened(reason: &str) -> String {
+    const MOST: usize = 300;
+    match reason.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} ...", &reason[..end]),
+        None => reason.to_owned(),
+    }
 }
 
 /// The MGRS tile in an L1C product name: the part such as `T29SND`.

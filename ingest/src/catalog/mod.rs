@@ -8,6 +8,7 @@
 pub(crate) mod label_file;
 mod list;
 pub(crate) mod reference_map;
+mod sound;
 mod table;
 mod twins;
 

@@ -12,7 +12,7 @@ use chipmill_schemas::patch_id::PatchId;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
-use super::Listed;
+use super::{Listed, sound};
 use crate::IngestError;
 
 /// First (and last) bytes of a parquet file.
@@ -42,8 +42,10 @@ pub(super) fn read(
     // gives them in one.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let file = File::open(path).map_err(IngestError::reading(path))?;
+    let length = file.metadata().map_err(IngestError::reading(path))?.len();
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
         .map_err(|e| damaged(e.to_string()))?;
+    sound::check(builder.metadata(), length).map_err(damaged)?;
     let present: Vec<String> = builder
         .schema()
         .fields()
@@ -61,8 +63,8 @@ pub(super) fn read(
         .build()
         .map_err(|e| damaged(e.to_string()))?;
     let mut row = 0;
-    for batch in reader {
-        let batch = batch.map_err(|e| damaged(e.to_string()))?;
+    for batch in sound::caught(reader) {
+        let batch = batch.map_err(damaged)?;
         let columns = Columns::of(path, &batch)?;
         for i in 0..batch.num_rows() {
             let (id, listed) = columns
@@ -169,7 +171,9 @@ impl<'a> Columns<'a> {
 
 /// A class name that the nomenclature does not have, in words.
 pub(super) fn unknown_class(name: &str, nomenclature: Nomenclature) -> String {
-    let nearest = chipmill_schemas::nearest(name, nomenclature.classes()).unwrap_or_default();
+    // The longest name has 92 characters; a much longer one is no misspelling.
+    let name: String = name.chars().take(120).collect();
+    let nearest = chipmill_schemas::nearest(&name, nomenclature.classes()).unwrap_or_default();
     format!("`{name}` is none of the {nomenclature} classes; the nearest is `{nearest}`")
 }
 
