@@ -222,7 +222,8 @@ impl<'a> Directory<'a> {
             let (id, location, value) = (u16_at(key, 0), u16_at(key, 2), u16_at(key, 6));
             match (id, location) {
                 (1025, 0) if value != 1 => return Err(Foreign("pixels are points")),
-                (3072, 0) if value != USER_DEFINED => epsg = Some(u32::from(value)),
+                (3072, 0) if is_utm(value) => epsg = Some(u32::from(value)),
+                (3072, 0) if value != USER_DEFINED => return Err(Foreign("no UTM zone")),
                 (1024 | 1025 | 3072, 1..) => return Err(Foreign("unusual geo keys")),
                 _ => {}
             }
@@ -295,6 +296,11 @@ impl<'a> Directory<'a> {
                 ))
             })
     }
+}
+
+/// WGS 84 / UTM, north and south: what Sentinel-2 comes in. Whether another code exists, GDAL knows.
+fn is_utm(code: u16) -> bool {
+    matches!(code, 32_601..=32_660 | 32_701..=32_760)
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
