@@ -11,6 +11,8 @@ mod catalog;
 mod cpu;
 mod decode;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod plan;
 mod quality;
 mod record;
@@ -90,7 +92,7 @@ impl Default for IngestOptions {
 
 /// Hears how an ingest goes. Called from several threads.
 pub trait Progress: Sync {
-    /// A stage begins: `plan`, `work`, `finalize`.
+    /// A stage begins: `plan`, `work`, `finalize`; or the wait for another ingest of the same store.
     fn stage(&self, name: &str) {
         let _ = name;
     }

@@ -27,10 +27,14 @@ pub(crate) struct Root {
 impl Root {
     /// Reads the root of a store of a known format.
     pub(crate) fn read(path: &Path) -> Result<Self, OpenError> {
-        let bytes = read_metadata(path)?;
+        Self::parse(path, &read_metadata(path)?)
+    }
+
+    /// The root that these bytes, found below `path`, are.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, OpenError> {
         let damaged = |reason: String| OpenError::damaged(path, layout::NODE, reason);
         let document: Value =
-            serde_json::from_slice(&bytes).map_err(|e| damaged(format!("it is not JSON ({e})")))?;
+            serde_json::from_slice(bytes).map_err(|e| damaged(format!("it is not JSON ({e})")))?;
         let attributes = &document["attributes"];
         let manifest = &attributes[layout::MANIFEST];
         if !manifest.is_object() {
@@ -49,8 +53,8 @@ impl Root {
             return Err(damaged(format!("{n} patches in shards of {s} cannot be")));
         }
         Ok(Self {
-            intact: metadata::root_is_intact(&bytes, &integrity),
-            digest: digest::digest(&bytes),
+            intact: metadata::root_is_intact(bytes, &integrity),
+            digest: digest::digest(bytes),
             manifest,
             integrity,
         })

@@ -39,7 +39,24 @@ pub(crate) trait Receiver {
 /// # Errors
 /// [`IngestError::Archive`] when the archive is damaged, cut short, or lies about its sizes.
 pub(crate) fn stream(source: &Archive, receiver: &mut dyn Receiver) -> Result<Notes, IngestError> {
-    let mut members = open(source)?;
+    split(source, open(source)?, receiver)
+}
+
+/// Streams a tar from bytes in memory, for the fuzz target.
+pub(crate) fn stream_bytes(
+    source: &Archive,
+    bytes: Vec<u8>,
+    receiver: &mut dyn Receiver,
+) -> Result<Notes, IngestError> {
+    let reader: Box<dyn Read + Send> = Box::new(io::Cursor::new(bytes));
+    split(source, Members::new(reader), receiver)
+}
+
+fn split(
+    source: &Archive,
+    mut members: Members<Box<dyn Read + Send>>,
+    receiver: &mut dyn Receiver,
+) -> Result<Notes, IngestError> {
     let mut splitter = Splitter {
         receiver,
         notes: Notes::default(),

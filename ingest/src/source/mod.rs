@@ -25,7 +25,7 @@ pub(crate) use raw::{Flaw, OpenPatch, RawFiles, RawPatch, ReadFailure, missing_b
 use crate::IngestError;
 
 /// Most bytes of one band or label file that are read. The largest official file has 58,024; an archive
-/// of nothing but files of this size takes 55 MB of memory for each thread.
+/// of nothing but files of this size takes 56 MiB of memory for each thread.
 pub(crate) const FILE_CAP: u64 = 256 << 10;
 
 /// A source, recognised.
