@@ -194,7 +194,7 @@ fn store_and_ingest_change_the_file_system_in_one_place_alone() {
     let mut changes = 0;
     for member in ["store", "ingest"] {
         for (path, text) in sources(&root.join(member).join("src")) {
-            let is_test = path.ends_with("tests.rs") || path.ends_with("corpus.rs");
+            let is_test = path.ends_with("tests.rs");
             // `sample` writes raw data sets, not stores.
             if is_test || path.contains("/sample/") {
                 continue;

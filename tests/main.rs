@@ -7,6 +7,7 @@
 )]
 
 mod cli;
+mod crash;
 mod errors;
 mod house;
 mod ingest_forms;

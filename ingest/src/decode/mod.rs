@@ -157,6 +157,6 @@ fn type_name(bits: u32, format: u32) -> String {
 }
 
 #[cfg(test)]
-mod corpus;
+mod corpus_tests;
 #[cfg(test)]
 mod tests;
