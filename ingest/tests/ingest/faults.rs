@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use chipmill_ingest::IngestOptions;
 use chipmill_schemas::band::Band;
@@ -145,6 +146,9 @@ fn chosen(case: &Case, seen: &mut BTreeSet<(Point, &'static str)>) -> Vec<usize>
 fn every_point_is_passed_by_an_ingest_of_some_form() {
     let dir = memory_dir();
     let cases = Case::all(dir.path());
+    for case in &cases {
+        println!("{}: {} steps", case.form, case.trace.len());
+    }
     let passed: BTreeSet<_> = cases.iter().flat_map(|c| &c.trace).map(|s| s.0).collect();
     assert_eq!(passed, BTreeSet::from(Point::ALL));
     let written = |c: &Case| -> BTreeSet<_> { c.trace.iter().map(|s| kind(&s.1)).collect() };
@@ -168,28 +172,74 @@ fn every_point_is_passed_by_an_ingest_of_some_form() {
     assert_eq!(&shuffled - &folder, BTreeSet::from(of_spool));
 }
 
-/// Also the process that the next test kills: then it is told where to die.
+/// Also the process that other tests start: then it is told where to die, or for what to wait.
 #[test]
 fn an_ingest_that_no_test_arms_passes_all_points_unnoticed() {
-    let variable = |name: &str| std::env::var_os(format!("CHIPMILL_TEST_{name}"));
-    let Some(step) = variable("DIE_AT") else {
+    let variable = |name: &str| std::env::var(format!("CHIPMILL_TEST_{name}")).ok();
+    let (Some(source), Some(store)) = (variable("SOURCE"), variable("STORE")) else {
         let dir = memory_dir();
         let source = write_source(dir.path(), "folder");
         let (summary, _) = stored(&one_thread(&source, &dir.path().join("store")));
         assert_eq!((summary.patches, summary.quarantined), (8, 1));
         return;
     };
-    let step: usize = step.to_str().unwrap().parse().unwrap();
-    let [source, store] = ["SOURCE", "STORE"].map(|v| PathBuf::from(variable(v).unwrap()));
+    let (source, store) = (PathBuf::from(source), PathBuf::from(store));
     let next = AtomicUsize::new(0);
-    let _armed = fault::arm(&store, move |_, _| {
-        if next.fetch_add(1, Ordering::SeqCst) == step {
+    let die_at = variable("DIE_AT").map(|step| step.parse::<usize>().unwrap());
+    let fall_behind = variable("FALL_BEHIND");
+    let root = store.join("zarr.json");
+    let _armed = fault::arm(&store, move |point, path| {
+        if Some(next.fetch_add(1, Ordering::SeqCst)) == die_at {
             std::process::abort();
+        }
+        if point == Point::Publish && fall_behind.as_ref().is_some_and(|p| path.ends_with(p)) {
+            fs::write(path.with_extension("waits"), b"").unwrap();
+            let began = Instant::now();
+            while !root.exists() && began.elapsed() < Duration::from_secs(2) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            fs::remove_file(path.with_extension("waits")).unwrap();
         }
         Ok(())
     });
     run(&one_thread(&source, &store)).unwrap();
-    panic!("step {step} never came");
+    assert_eq!(die_at, None, "the step never came");
+}
+
+fn child(source: &Path, store: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .arg("an_ingest_that_no_test_arms_passes_all_points_unnoticed")
+        .env("CHIPMILL_TEST_SOURCE", source)
+        .env("CHIPMILL_TEST_STORE", store)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// The second shard differs between the pass before the late defect is known and the one after it.
+#[test]
+fn an_ingest_that_falls_a_pass_behind_replaces_no_shard_of_another() {
+    let dir = memory_dir();
+    let case = Case::new(dir.path(), "folder");
+    let store = dir.path().join("store");
+    let mut behind = child(&case.source, &store)
+        .env("CHIPMILL_TEST_FALL_BEHIND", "10m/c.1.0.0.0")
+        .spawn()
+        .unwrap();
+    while !store.join("10m/c.1.0.0.waits").exists() {
+        assert_eq!(
+            behind.try_wait().unwrap(),
+            None,
+            "it ended and did not wait"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    run(&one_thread(&case.source, &store)).unwrap();
+    assert!(behind.wait().unwrap().success());
+    let report = chipmill_store::verify(&store, 1).unwrap();
+    assert!(report.ok, "{:?}", report.defects);
+    assert_same(&objects(&store), &case.expected);
 }
 
 #[test]
@@ -199,14 +249,10 @@ fn a_process_that_dies_at_any_step_loses_nothing() {
     for case in Case::all(dir.path()) {
         for step in chosen(&case, &mut seen) {
             let store = dir.path().join(format!("{}-{step}", case.form));
-            let status = Command::new(std::env::current_exe().unwrap())
-                .args(["an_ingest_that_no_test_arms_passes_all_points_unnoticed"])
+            let status = child(&case.source, &store)
                 .env("CHIPMILL_TEST_DIE_AT", step.to_string())
-                .env("CHIPMILL_TEST_SOURCE", &case.source)
-                .env("CHIPMILL_TEST_STORE", &store)
-                .output()
-                .unwrap()
-                .status;
+                .status()
+                .unwrap();
             assert_eq!(
                 std::os::unix::process::ExitStatusExt::signal(&status),
                 Some(6)
