@@ -51,6 +51,14 @@ pub fn label_file(bytes: &[u8]) {
     }
 }
 
+/// A metadata file.
+///
+/// # Errors
+/// As an ingest that is given it.
+pub fn tables(path: &std::path::Path) -> Result<(), crate::IngestError> {
+    crate::catalog::Catalog::load(&[path.to_owned()], None).map(|_| ())
+}
+
 /// A tar stream: patches come with whole names and files within the cap, each once at a time.
 pub fn archive(bytes: &[u8]) {
     let mut all = All::default();

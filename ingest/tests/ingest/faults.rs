@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -239,6 +239,43 @@ fn an_ingest_that_falls_a_pass_behind_replaces_no_shard_of_another() {
     assert!(behind.wait().unwrap().success());
     let report = chipmill_store::verify(&store, 1).unwrap();
     assert!(report.ok, "{:?}", report.defects);
+    assert_same(&objects(&store), &case.expected);
+}
+
+/// An engine may start a unit again that it believes lost.
+#[test]
+fn finalize_waits_for_a_worker_that_fell_behind() {
+    let dir = memory_dir();
+    let case = Case::new(dir.path(), "folder");
+    let store = dir.path().join("store");
+    let (go, listener) = (AtomicBool::new(false), chipmill_ingest::Silent);
+    let stop = AtomicBool::new(false);
+    chipmill_ingest::plan(&one_thread(&case.source, &store), &stop, &listener).unwrap();
+    let work = |unit| chipmill_ingest::work(&store, unit, 1, &stop, &listener).unwrap();
+    let (go, waits) = (Arc::new(go), Arc::new(AtomicBool::new(false)));
+    let (may_go, is_first) = (Arc::clone(&go), Arc::clone(&waits));
+    let _armed = fault::arm(&store, move |point, path| {
+        let is_shard = point == Point::Publish && path.ends_with("10m/c.1.0.0.0");
+        if is_shard && !is_first.swap(true, Ordering::SeqCst) {
+            while !may_go.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(())
+    });
+    std::thread::scope(|scope| {
+        let behind = scope.spawn(|| work(1));
+        while !waits.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (0..3).for_each(|unit| drop(work(unit)));
+        let end = scope.spawn(|| chipmill_ingest::finalize(&store, 1, &stop, &listener));
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!store.join("zarr.json").exists(), "finalize did not wait");
+        go.store(true, Ordering::SeqCst);
+        behind.join().unwrap();
+        assert_eq!(timeless(end.join().unwrap().unwrap()), case.summary);
+    });
     assert_same(&objects(&store), &case.expected);
 }
 

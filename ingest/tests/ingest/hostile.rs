@@ -5,11 +5,13 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chipmill_ingest::source::FILE_CAP;
 use chipmill_schemas::band::Band;
 use tar::{Builder, EntryType, Header};
 
 use crate::support::*;
+
+/// Most bytes of a file that are read.
+const FILE_CAP: u64 = 256 << 10;
 
 /// A header whose name is taken as it is: the builder would refuse a hostile one.
 fn header(name: &str, kind: EntryType, size: u64) -> Header {
