@@ -123,6 +123,57 @@ fn seeds_cut_short_and_with_flipped_bits_are_handled_by_every_target() {
     }
 }
 
+/// A counter-based generator: round `n` always makes the same input.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut x = self.0;
+        x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((x ^ x >> 31) % limit.max(1) as u64).unwrap()
+    }
+}
+
+/// Flips, overwrites, removes, repeats: one to eight times.
+fn mutated(seed: &[u8], round: u64) -> Vec<u8> {
+    const TELLING: [u8; 8] = [0, 1, 0x7f, 0x80, 0xff, b'0', b'"', b'_'];
+    let mut draws = Draws(round.wrapping_mul(0xD134_2543_DE82_EF95));
+    let mut bytes = seed.to_vec();
+    for _ in 0..=draws.below(8) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = draws.below(bytes.len());
+        let end = (at + 1 + draws.below(16)).min(bytes.len());
+        match draws.below(4) {
+            0 => bytes[at] ^= 1 << draws.below(8),
+            1 => bytes[at] = TELLING[draws.below(TELLING.len())],
+            2 => drop(bytes.drain(at..end)),
+            _ => {
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn mutated_seeds_are_handled_by_every_target() {
+    let seeds = seeds();
+    let rounds = if is_long_campaign() { 1_000_000 } else { 500 };
+    for (name, target) in TARGETS {
+        for round in 0..rounds {
+            let bytes = mutated(&seeds[name], round);
+            let handled = std::panic::catch_unwind(|| target(&bytes));
+            assert!(handled.is_ok(), "{name}, round {round}");
+        }
+    }
+    println!("{rounds} inputs for each of {} targets", TARGETS.len());
+}
+
 #[test]
 fn every_fuzz_target_is_replayed() {
     let names = files(&fuzz().join("fuzz_targets"));
