@@ -12,9 +12,7 @@ use crate::catalog::label_file;
 use crate::decode;
 use crate::source::archive::{self, Receiver};
 use crate::source::input::Input;
-use crate::source::{
-    Archive, Compression, Content, FILE_CAP, FileRole, RawFiles, RawPatch,
-};
+use crate::source::{Archive, Compression, Content, FILE_CAP, FileRole, RawFiles, RawPatch};
 use crate::statistics;
 
 /// A band file, as one of each resolution: what the strict parser reads, GDAL reads alike or not at all.
