@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chipmill_schemas::band::Resolution;
+use chipmill_schemas::manifest::Codec;
 
-use crate::codec;
+use crate::codec::{self, CRC_BYTES, ChunkError};
 use crate::error::FetchError;
 use crate::layout::{self, StoreShape};
 use crate::shard::{self, IndexError, Span};
@@ -52,13 +53,25 @@ impl Shards {
         index: u32,
         into: &mut [u16],
     ) -> Result<(), FetchError> {
-        let (shard, place) = self.shape.locate(index);
-        self.with_file(resolution, shard, |file| {
-            let spans = self.spans_of(resolution, shard, file)?;
-            with_buffer(spans[place as usize], |span, buffer| {
+        self.with_chunk(resolution, index, |file, span| match self.shape.codec {
+            Codec::None => read_raw(file, span, into),
+            codec => with_buffer(span, |buffer| {
                 file.read_exact_at(buffer, span.offset)?;
-                Ok(codec::decode_pixels(self.shape.codec, buffer, into)?)
-            })
+                Ok(codec::decode_pixels(codec, buffer, into)?)
+            }),
+        })
+    }
+
+    /// Reads one chunk as it is stored: compressed, its crc32c at the end and not compared.
+    pub(crate) fn read_stored(
+        &self,
+        resolution: Resolution,
+        index: u32,
+        into: &mut Vec<u8>,
+    ) -> Result<(), FetchError> {
+        self.with_chunk(resolution, index, |file, span| {
+            into.resize(span.bytes, 0);
+            Ok(file.read_exact_at(into, span.offset)?)
         })
     }
 
@@ -72,6 +85,19 @@ impl Shards {
     pub(crate) fn load(&self, resolution: Resolution, shard: u32) -> Result<(), FetchError> {
         self.with_file(resolution, shard, |file| {
             self.spans_of(resolution, shard, file).map(|_| ())
+        })
+    }
+
+    fn with_chunk<T>(
+        &self,
+        resolution: Resolution,
+        index: u32,
+        action: impl FnOnce(&File, Span) -> Result<T, FetchError>,
+    ) -> Result<T, FetchError> {
+        let (shard, place) = self.shape.locate(index);
+        self.with_file(resolution, shard, |file| {
+            let spans = self.spans_of(resolution, shard, file)?;
+            action(file, spans[place as usize])
         })
     }
 
@@ -132,8 +158,24 @@ impl Shards {
     }
 }
 
-/// Lends this thread's buffer for compressed bytes, so that reads do not allocate.
-fn with_buffer<T>(span: Span, action: impl FnOnce(Span, &mut [u8]) -> T) -> T {
+/// Reads an uncompressed chunk to where it belongs, with no buffer in between.
+fn read_raw(file: &File, span: Span, into: &mut [u16]) -> Result<(), FetchError> {
+    let target: &mut [u8] = bytemuck::cast_slice_mut(into);
+    let (found, expected) = (span.bytes, target.len() + CRC_BYTES);
+    if found != expected {
+        return Err(ChunkError::Length { found, expected }.into());
+    }
+    let mut stored = [0; CRC_BYTES];
+    file.read_exact_at(target, span.offset)?;
+    file.read_exact_at(&mut stored, span.offset + target.len() as u64)?;
+    codec::compare(target, stored)?;
+    codec::to_native(into);
+    Ok(())
+}
+
+/// Lends this thread's buffer for compressed bytes, so that reads do not allocate. It is as long as
+/// the longest chunk that the thread has met, and spans are bounded by what a chunk can be.
+fn with_buffer<T>(span: Span, action: impl FnOnce(&mut [u8]) -> T) -> T {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
@@ -141,6 +183,6 @@ fn with_buffer<T>(span: Span, action: impl FnOnce(Span, &mut [u8]) -> T) -> T {
         if buffer.len() < span.bytes {
             buffer.resize(span.bytes, 0);
         }
-        action(span, &mut buffer[..span.bytes])
+        action(&mut buffer[..span.bytes])
     })
 }

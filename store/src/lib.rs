@@ -53,6 +53,8 @@
 //! ```
 
 mod arrays;
+mod bitshuffle;
+mod blosc;
 mod codec;
 mod columns;
 mod digest;
@@ -75,6 +77,7 @@ mod shard_writer;
 mod table;
 mod units;
 mod verify;
+mod widen;
 mod writer;
 
 pub use codec::ChunkError;

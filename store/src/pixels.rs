@@ -3,6 +3,8 @@
 use chipmill_schemas::band::{Band, PATCH_BYTES, Resolution};
 use ndarray::{ArrayView2, ArrayView3};
 
+use crate::widen;
+
 const LEN: usize = PATCH_BYTES / size_of::<u16>();
 
 /// The pixels of one patch: 80,000 values in three groups, always whole.
@@ -42,6 +44,16 @@ impl PatchPixels {
     /// The values of one group in C order, to be filled.
     pub fn group_slice_mut(&mut self, resolution: Resolution) -> &mut [u16] {
         &mut self.values[group_range(resolution)]
+    }
+
+    /// The values of the groups as `f32`, one group after the other, into a place of a batch. The place
+    /// is not drawn into the processor's caches: a batch is larger than they are.
+    ///
+    /// # Shapes
+    /// `into` takes 80,000 values: `10m`, `20m` and `60m`, each `[band, y, x]` in C order, digital
+    /// numbers 0.0..=65,535.0. Where it is shorter or longer the rest is left out or left alone.
+    pub fn write_f32(&self, into: &mut [f32]) {
+        widen::stream(&self.values, into);
     }
 
     /// One band, `[y, x]`, at its native resolution.
@@ -101,6 +113,20 @@ mod tests {
         }
         assert!(pixels.values.iter().all(|&v| v > 0));
         assert_eq!(pixels.values.len() * 2, PATCH_BYTES);
+    }
+
+    #[test]
+    fn a_patch_becomes_f32_in_the_order_of_its_groups() {
+        let mut pixels = PatchPixels::zeroed();
+        pixels.group_slice_mut(Resolution::M10)[1] = u16::MAX;
+        pixels.group_slice_mut(Resolution::M60)[799] = 7;
+        let mut floats = vec![-1.0; LEN + 1];
+        pixels.write_f32(&mut floats);
+        assert_eq!(
+            (floats[0], floats[1], floats[LEN - 1]),
+            (0.0, 65_535.0, 7.0)
+        );
+        assert_eq!(floats[LEN], -1.0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use chipmill_schemas::manifest::Manifest;
 use chipmill_schemas::patch::{PatchRow, Split};
 use chipmill_schemas::statistics::SetStatistics;
 
-use crate::error::{OpenError, ReadError};
+use crate::error::{FetchError, OpenError, ReadError};
 use crate::fetch::Shards;
 use crate::layout;
 use crate::pixels::PatchPixels;
@@ -119,20 +119,46 @@ impl StoreReader {
         groups: &[Resolution],
         into: &mut PatchPixels,
     ) -> Result<(), ReadError> {
-        let inner = &*self.inner;
-        let Some(row) = inner.table.get(index as usize) else {
-            let patches = self.len();
-            return Err(ReadError::OutOfRange { index, patches });
-        };
+        self.check_index(index)?;
         for &resolution in groups {
             let values = into.group_slice_mut(resolution);
-            let read = inner.shards.read(resolution, index, values);
-            read.map_err(|source| ReadError::Patch {
-                patch: row.id.to_string(),
-                object: inner.shards.object_of(resolution, index),
-                source,
-            })?;
+            let read = self.inner.shards.read(resolution, index, values);
+            read.map_err(|source| self.error(resolution, index, source))?;
         }
         Ok(())
+    }
+
+    /// Reads the bytes of one chunk as they are stored: compressed, with their crc32c at the end, which
+    /// is not compared. For measuring and copying; [`read`](Self::read) is for using.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), but for what only decoding shows.
+    pub fn read_stored(
+        &self,
+        index: u32,
+        resolution: Resolution,
+        into: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        self.check_index(index)?;
+        let read = self.inner.shards.read_stored(resolution, index, into);
+        read.map_err(|source| self.error(resolution, index, source))
+    }
+
+    fn check_index(&self, index: u32) -> Result<(), ReadError> {
+        let patches = self.len();
+        if (index as usize) < patches {
+            Ok(())
+        } else {
+            Err(ReadError::OutOfRange { index, patches })
+        }
+    }
+
+    fn error(&self, resolution: Resolution, index: u32, source: FetchError) -> ReadError {
+        let row = self.inner.table.get(index as usize);
+        ReadError::Patch {
+            patch: row.map(|row| row.id.to_string()).unwrap_or_default(),
+            object: self.inner.shards.object_of(resolution, index),
+            source,
+        }
     }
 }
