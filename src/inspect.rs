@@ -8,7 +8,7 @@ use chipmill_schemas::manifest::Manifest;
 use chipmill_schemas::patch::PatchRow;
 use chipmill_schemas::statistics::SetStatistics;
 use chipmill_schemas::task::{Membership, Task};
-use chipmill_store::StoreReader;
+use chipmill_store::{PatchTable, StoreReader};
 use serde::Serialize;
 
 use crate::exit::Outcome;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 impl Counts {
-    fn of(table: &[PatchRow]) -> anyhow::Result<Self> {
+    fn of(table: &PatchTable) -> anyhow::Result<Self> {
         let mut counts = Self {
             patches: table.len() as u64,
             ..Self::default()
@@ -76,8 +76,8 @@ impl Counts {
             *counts.countries.entry(country).or_default() += 1;
             *counts.snow.entry(flag(row.snow)).or_default() += 1;
             *counts.cloud.entry(flag(row.cloud)).or_default() += 1;
-            count_labels(row, Nomenclature::Nineteen, &mut counts.labels_19);
-            count_labels(row, Nomenclature::Clc43, &mut counts.labels_43);
+            count_labels(&row, Nomenclature::Nineteen, &mut counts.labels_19);
+            count_labels(&row, Nomenclature::Clc43, &mut counts.labels_43);
         }
         let notes4 = Task::notes4();
         counts
@@ -106,11 +106,11 @@ fn count_labels(row: &PatchRow, n: Nomenclature, counts: &mut BTreeMap<&'static 
     }
 }
 
-fn count_task(task: &Task, table: &[PatchRow]) -> anyhow::Result<BTreeMap<String, u64>> {
+fn count_task(task: &Task, table: &PatchTable) -> anyhow::Result<BTreeMap<String, u64>> {
     let compiled = task.compile()?;
     let mut counts = BTreeMap::new();
     for row in table {
-        let key = match compiled.membership(row) {
+        let key = match compiled.membership(&row) {
             Membership::Class(i) => task.classes[i].name.clone(),
             Membership::Several => "several classes".to_owned(),
             Membership::Outside => "none of the classes".to_owned(),

@@ -113,7 +113,8 @@ impl<'a> Painter<'a> {
     fn row(&self, index: u32) -> anyhow::Result<Row> {
         let mut pixels = PatchPixels::zeroed();
         self.store.read(index, &Resolution::ALL, &mut pixels)?;
-        let row = &self.store.table()[index as usize];
+        let row = self.store.table().get(index as usize);
+        let row = row.with_context(|| format!("the store has no patch {index}"))?;
         let mut cells = vec![
             cell(as_recorded(&pixels), vec!["true colour, 2-98 %".to_owned()]),
             self.view(
@@ -135,7 +136,7 @@ impl<'a> Painter<'a> {
             cells.push(self.view(&self.augmented, &pixels, index, v, caption));
         }
         Ok(Row {
-            title: title(row),
+            title: title(&row),
             cells,
         })
     }

@@ -28,8 +28,8 @@ impl Source for StoreReader {
     }
 
     fn name(&self, row: u32) -> String {
-        let row = self.table().get(row as usize);
-        row.map(|row| row.id.to_string()).unwrap_or_default()
+        let id = self.table().id(row as usize);
+        id.unwrap_or_default().to_owned()
     }
 
     fn read(

@@ -313,7 +313,7 @@ fn a_corrupt_chunk_is_an_error_in_its_place_that_names_the_patch() {
             Err(LoaderError::Read { at, row, patch, .. }) => {
                 assert_eq!((at.epoch, at.batch), expected.0);
                 assert!(expected.1.contains(&row));
-                assert_eq!(patch, reader.table()[row as usize].id.to_string());
+                assert_eq!(patch, reader.table().id(row as usize).unwrap());
                 assert_eq!(loader.state(), before, "an error is not consumed");
                 failures.push(row);
             }

@@ -1,5 +1,7 @@
 //! Which patches of a store a run uses, decided on the table before any pixel is read.
 
+use std::borrow::Borrow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +38,7 @@ impl Selection {
     /// [`TaskError`] when `exclude_task` or a label is not known.
     pub fn rows(
         &self,
-        table: &[PatchRow],
+        table: impl IntoIterator<Item: Borrow<PatchRow>>,
         tasks: impl Fn(&str) -> Result<Task, TaskError>,
     ) -> Result<Vec<u32>, TaskError> {
         let compiled = self.compile(tasks)?;
@@ -47,7 +49,7 @@ impl Selection {
         };
         let rows = (0u32..)
             .zip(table)
-            .filter(|(_, row)| compiled.keeps(row))
+            .filter(|(_, row)| compiled.keeps(row.borrow()))
             .map(|(i, _)| i);
         Ok(rows.take(limit).collect())
     }

@@ -7,8 +7,8 @@ use arrow_array::{
 };
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -64,17 +64,18 @@ pub(crate) fn write_batch(
     write().map_err(|e| format_error(table, &e))
 }
 
-/// All batches of a table.
+/// The batches of a table, one after the other, with those of the columns `names` that it has.
 pub(crate) fn read_batches(
     table: &'static str,
     bytes: Vec<u8>,
-) -> Result<Vec<RecordBatch>, TableError> {
+    names: &[&str],
+) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>>, TableError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes));
-    let reader = builder.and_then(|b| b.with_batch_size(8192).build());
-    reader
-        .map_err(|e| format_error(table, &e))?
-        .collect::<Result<_, _>>()
-        .map_err(|e| format_error(table, &e))
+    let builder = builder.map_err(|e| format_error(table, &e))?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+    let reader = builder.with_projection(mask).with_batch_size(8192).build();
+    let reader = reader.map_err(|e| format_error(table, &e))?;
+    Ok(reader.map(move |batch| batch.map_err(|e| format_error(table, &e))))
 }
 
 fn format_error(table: &'static str, reason: &dyn std::error::Error) -> TableError {

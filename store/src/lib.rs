@@ -72,6 +72,7 @@ mod piecewise;
 mod pixels;
 mod reader;
 mod root;
+mod rows;
 mod shard;
 mod shard_writer;
 mod table;
@@ -91,6 +92,7 @@ pub use object::{
 };
 pub use pixels::PatchPixels;
 pub use reader::StoreReader;
+pub use rows::{PatchTable, Rows};
 pub use shard::IndexError;
 pub use shard_writer::ShardWriter;
 pub use units::UnitRow;

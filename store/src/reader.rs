@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::manifest::Manifest;
-use chipmill_schemas::patch::{PatchRow, Split};
+use chipmill_schemas::patch::Split;
 use chipmill_schemas::statistics::SetStatistics;
 
 use crate::error::{FetchError, OpenError, ReadError};
@@ -13,6 +13,7 @@ use crate::fetch::Shards;
 use crate::layout;
 use crate::pixels::PatchPixels;
 use crate::root::Root;
+use crate::rows::PatchTable;
 use crate::table;
 
 /// A store that is open for reading. Clones share everything; any number of threads may read.
@@ -25,7 +26,7 @@ pub struct StoreReader {
 struct Inner {
     path: PathBuf,
     root: Root,
-    table: Vec<PatchRow>,
+    table: PatchTable,
     shards: Shards,
 }
 
@@ -69,7 +70,7 @@ impl StoreReader {
 
     /// One row a patch, in store order.
     #[must_use]
-    pub fn table(&self) -> &[PatchRow] {
+    pub fn table(&self) -> &PatchTable {
         &self.inner.table
     }
 
@@ -154,9 +155,9 @@ impl StoreReader {
     }
 
     fn error(&self, resolution: Resolution, index: u32, source: FetchError) -> ReadError {
-        let row = self.inner.table.get(index as usize);
+        let id = self.inner.table.id(index as usize);
         ReadError::Patch {
-            patch: row.map(|row| row.id.to_string()).unwrap_or_default(),
+            patch: id.unwrap_or_default().to_owned(),
             object: self.inner.shards.object_of(resolution, index),
             source,
         }

@@ -1,19 +1,22 @@
 //! `patches.parquet`: the patch table. Row `i` describes index `i` of every array.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, UInt32Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, ListArray, RecordBatch, StringArray, UInt32Array,
+    Array, ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, UInt32Array,
 };
 use arrow_schema::{DataType, Field, Schema};
-use chipmill_schemas::label::{LabelSet, Nomenclature};
+use chipmill_schemas::label::Nomenclature;
 use chipmill_schemas::patch::{Georeference, PatchRow, Split};
+use chipmill_schemas::patch_id::PatchId;
 
 use crate::columns::{Columns, TableError, read_batches, write_batch};
 use crate::layout;
+use crate::rows::{Labels, PatchTable};
 
 /// The bytes of the table's object.
 pub(crate) fn encode(rows: &[PatchRow]) -> Result<Vec<u8>, TableError> {
@@ -93,89 +96,126 @@ fn label_lists(rows: &[PatchRow], nomenclature: Nomenclature) -> ArrayRef {
     Arc::new(lists.finish())
 }
 
+/// Columns that are read; the others are derived, or are of a newer minor version.
+const READ: [&str; 14] = [
+    "id",
+    "tile",
+    "split",
+    "country",
+    "date",
+    "snow",
+    "cloud",
+    "labels_43",
+    "labels_19",
+    "epsg",
+    "ulx",
+    "uly",
+    "s1_name",
+    "s2v1_name",
+];
+
 /// Reads the table; columns that this version does not know are ignored.
-pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<PatchRow>, TableError> {
-    let mut rows = Vec::new();
-    for batch in read_batches(layout::PATCHES, bytes)? {
-        decode_batch(&batch, &mut rows)?;
+pub(crate) fn decode(bytes: Vec<u8>) -> Result<PatchTable, TableError> {
+    let mut table = PatchTable::default();
+    for batch in read_batches(layout::PATCHES, bytes, &READ)? {
+        decode_batch(&batch?, &mut table)?;
     }
-    Ok(rows)
+    Ok(table)
 }
 
-fn decode_batch(batch: &RecordBatch, rows: &mut Vec<PatchRow>) -> Result<(), TableError> {
-    let columns = Columns::new(layout::PATCHES, batch, rows.len());
-    let [id, tile, split, country] = columns.texts(["id", "tile", "split", "country"])?;
-    let [date, s1_name, s2v1_name] = columns.texts(["date", "s1_name", "s2v1_name"])?;
+fn decode_batch(batch: &RecordBatch, table: &mut PatchTable) -> Result<(), TableError> {
+    let columns = Columns::new(layout::PATCHES, batch, table.len());
+    let [id, date, split] = columns.texts(["id", "date", "split"])?;
+    for i in 0..batch.num_rows() {
+        let text = columns.required(id, "id", i)?;
+        let checked = text.parse::<PatchId>();
+        checked.map_err(|e| columns.error("id", i, &e))?;
+        table.ids.push(Some(text));
+        table.dates.push(Some(columns.required(date, "date", i)?));
+        table.splits.push(split_at(&columns, split, i)?);
+    }
+    let [tile, country] = columns.texts(["tile", "country"])?;
+    tile.iter().for_each(|t| table.tiles.push(t));
+    country.iter().for_each(|t| table.countries.push(t));
+    let [s1_name, s2v1_name] = columns.texts(["s1_name", "s2v1_name"])?;
+    s1_name.iter().for_each(|t| table.s1_names.push(t));
+    s2v1_name.iter().for_each(|t| table.s2v1_names.push(t));
     let [snow, cloud] = columns.flags(["snow", "cloud"])?;
+    table.snow.extend(snow.iter());
+    table.cloud.extend(cloud.iter());
+    decode_labels(&columns, Nomenclature::Clc43, &mut table.labels_43)?;
+    decode_labels(&columns, Nomenclature::Nineteen, &mut table.labels_19)?;
+    decode_places(&columns, table)
+}
+
+fn split_at(
+    columns: &Columns<'_>,
+    splits: &StringArray,
+    row: usize,
+) -> Result<Option<Split>, TableError> {
+    if splits.is_null(row) {
+        return Ok(None);
+    }
+    let name = splits.value(row);
+    let split = Split::from_name(name);
+    let wrong = || columns.error("split", row, &format!("`{name}` is no split"));
+    split.map(Some).ok_or_else(wrong)
+}
+
+/// All three or none: what is null in one is unknown.
+fn decode_places(columns: &Columns<'_>, table: &mut PatchTable) -> Result<(), TableError> {
     let epsg = columns.numbers::<UInt32Type>("epsg")?;
     let ulx = columns.numbers::<Float64Type>("ulx")?;
     let uly = columns.numbers::<Float64Type>("uly")?;
-    let labels_43 = columns.lists("labels_43")?;
-    let labels_19 = columns.lists("labels_19")?;
-    let text = |column: &StringArray, i| column.is_valid(i).then(|| column.value(i).to_owned());
-    let flag = |column: &BooleanArray, i| column.is_valid(i).then(|| column.value(i));
-    for i in 0..batch.num_rows() {
-        let id = columns.required(id, "id", i)?;
-        let id = id.parse().map_err(|e| columns.error("id", i, &e))?;
-        let split = match text(split, i) {
-            Some(name) => Some(
-                Split::from_name(&name)
-                    .ok_or_else(|| columns.error("split", i, &format!("`{name}` is no split")))?,
-            ),
-            None => None,
-        };
-        let known = [epsg.is_valid(i), ulx.is_valid(i), uly.is_valid(i)];
-        let georeference = known.iter().all(|&k| k).then(|| Georeference {
-            epsg: epsg.value(i),
-            ulx: ulx.value(i),
-            uly: uly.value(i),
-        });
-        rows.push(PatchRow {
-            id,
-            tile: text(tile, i),
-            split,
-            country: text(country, i),
-            date: columns.required(date, "date", i)?.to_owned(),
-            snow: flag(snow, i),
-            cloud: flag(cloud, i),
-            labels_43: label_set(&columns, labels_43, Nomenclature::Clc43, i)?,
-            labels_19: label_set(&columns, labels_19, Nomenclature::Nineteen, i)?,
-            georeference,
-            s1_name: text(s1_name, i),
-            s2v1_name: text(s2v1_name, i),
-        });
+    for ((epsg, ulx), uly) in epsg.iter().zip(ulx).zip(uly) {
+        let corner = ulx.zip(uly);
+        let known = corner.and(epsg).and_then(NonZeroU32::new);
+        table.epsg.push(known);
+        table
+            .corners
+            .push(corner.map_or([0.0; 2], <[f64; 2]>::from));
     }
     Ok(())
 }
 
-fn label_set(
+fn decode_labels(
     columns: &Columns<'_>,
-    lists: &ListArray,
     nomenclature: Nomenclature,
-    row: usize,
-) -> Result<Option<LabelSet>, TableError> {
-    if lists.is_null(row) {
-        return Ok(None);
-    }
+    into: &mut Labels,
+) -> Result<(), TableError> {
     let column = match nomenclature {
         Nomenclature::Clc43 => "labels_43",
         Nomenclature::Nineteen => "labels_19",
     };
-    let values = lists.value(row);
-    let names = values.as_string_opt::<i32>();
-    let names = names.ok_or_else(|| columns.error(column, row, &"the elements are no texts"))?;
-    let index = |name: Option<&str>| {
-        let name = name.unwrap_or_default();
-        let unknown = format!("`{name}` is no class of the {nomenclature}-class nomenclature");
-        nomenclature
-            .index_of(name)
-            .ok_or_else(|| columns.error(column, row, &unknown))
-    };
-    names.iter().map(index).collect::<Result<_, _>>().map(Some)
+    let lists = columns.lists(column)?;
+    let names = lists.values().as_string_opt::<i32>();
+    let names = names.ok_or_else(|| columns.error(column, 0, &"the elements are no texts"))?;
+    for (row, ends) in lists.value_offsets().windows(2).enumerate() {
+        if lists.is_null(row) {
+            into.push(None);
+            continue;
+        }
+        let places = usize::try_from(ends[0]).unwrap_or(0)..usize::try_from(ends[1]).unwrap_or(0);
+        let index = |i: usize| {
+            let name = if names.is_valid(i) {
+                names.value(i)
+            } else {
+                ""
+            };
+            let unknown =
+                || format!("`{name}` is no class of the {nomenclature}-class nomenclature");
+            let index = nomenclature.index_of(name);
+            index.ok_or_else(|| columns.error(column, row, &unknown()))
+        };
+        into.push(Some(places.map(index).collect::<Result<_, _>>()?));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use chipmill_schemas::label::LabelSet;
+
     use super::*;
 
     fn rows() -> Vec<PatchRow> {
@@ -204,7 +244,7 @@ mod tests {
     #[test]
     fn rows_come_back_as_they_were_and_unknown_stays_apart_from_empty() {
         let rows = rows();
-        let back = decode(encode(&rows).unwrap()).unwrap();
+        let back = decode(encode(&rows).unwrap()).unwrap().to_rows();
         assert_eq!(back, rows);
         assert_eq!(
             (back[0].labels_19, back[1].labels_19),

@@ -84,11 +84,21 @@ fn lengths(units: &[UnitRow]) -> ArrayRef {
     Arc::new(lists.finish())
 }
 
+/// Its columns.
+const READ: [&str; 6] = [
+    "unit",
+    "patch_ids_digest",
+    "patches",
+    "object_path",
+    "object_bytes",
+    "object_digest",
+];
+
 /// Reads the table.
 pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<UnitRow>, TableError> {
     let mut units = Vec::new();
-    for batch in read_batches(layout::UNITS, bytes)? {
-        decode_batch(&batch, &mut units)?;
+    for batch in read_batches(layout::UNITS, bytes, &READ)? {
+        decode_batch(&batch?, &mut units)?;
     }
     Ok(units)
 }

@@ -61,7 +61,9 @@ impl Verification {
         let small = std::mem::take(&mut self.root.integrity.objects);
         self.check_objects(&small);
         self.root.integrity.objects = small;
-        let rows = self.read_table(layout::PATCHES, table::decode);
+        let rows = self.read_table(layout::PATCHES, |bytes| {
+            table::decode(bytes).map(|table| table.to_rows())
+        });
         let units = self.read_table(layout::UNITS, units::decode);
         if let Some(rows) = &rows {
             self.check_rows(rows);

@@ -142,8 +142,8 @@ impl Extraction<'_> {
         match rows.find(|(_, h)| h.iter().any(|x| !x.is_finite())) {
             None => Ok(()),
             Some((&row, _)) => {
-                let patch = self.store.table().get(row as usize);
-                let patch = patch.map_or_else(|| row.to_string(), |p| p.id.to_string());
+                let patch = self.store.table().id(row as usize);
+                let patch = patch.map_or_else(|| row.to_string(), str::to_owned);
                 Err(TrainError::FeatureNotFinite { patch })
             }
         }

@@ -57,7 +57,7 @@ fn v1_patches_are_joined_to_their_v2_rows_and_counted_once() {
     assert_eq!(summary.missing_ids, [Patch::v2(5).id, Patch::v2(6).id]);
     assert_eq!(summary.notes, [""; 0]);
     let reader = StoreReader::open(&at("a")).unwrap();
-    let row = &reader.table()[3];
+    let row = &reader.table().get(3).unwrap();
     assert_eq!(
         (row.country.as_deref(), row.split),
         (Some("Ireland"), Some(Split::Validation))

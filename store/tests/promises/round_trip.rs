@@ -22,7 +22,7 @@ fn every_patch_comes_back_with_every_codec_and_size() {
             let dir = tempfile::tempdir().unwrap();
             fixture.write(dir.path());
             let store = StoreReader::open(dir.path()).unwrap();
-            assert_eq!(store.table(), fixture.rows);
+            assert_eq!(store.table().to_rows(), fixture.rows);
             assert_eq!(store.len(), patches as usize);
             let mut pixels = PatchPixels::zeroed();
             for (index, expected) in (0..patches).zip(&fixture.pixels) {

@@ -57,7 +57,7 @@ impl Probe<'_> {
         let run = RunDir::open(self.run)?;
         let pretrain = run.config()?;
         let device = parse_device(self.device)?;
-        let division = Division::of(self.store.table(), target, config)?;
+        let division = Division::of(&self.store.table().to_rows(), target, config)?;
         let (encoder, step) = trained_encoder(&run, &pretrain, &device)?;
         let at_work = AtWork {
             extraction: self.extraction(&pretrain, config, &device),

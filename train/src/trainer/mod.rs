@@ -243,7 +243,7 @@ impl<'a> Trainer<'a> {
 
     fn non_finite(&self, bad: &NonFinite) -> TrainError {
         let table = self.setting.store.table();
-        let id = |&row: &u32| Some(table.get(row as usize)?.id.to_string());
+        let id = |&row: &u32| Some(table.id(row as usize)?.to_owned());
         let named = bad.patches.iter().take(NAMED_PATCHES);
         let mut ids: Vec<String> = named.filter_map(id).collect();
         if bad.patches.len() > NAMED_PATCHES {
