@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Probe(crate::probe::Args),
     /// Write the HTML report of a run.
     Report(crate::report::Args),
+    /// Measure this machine on a store: reading, opening.
+    Bench(crate::bench::Args),
     /// Print versions, features, drivers, devices and formats.
     Doctor(crate::doctor::Args),
     /// Print the JSON Schema of a configuration or a result.

@@ -1,6 +1,7 @@
 //! The `chipmill` command: parse, resolve the configuration, call a crate, show progress, choose the
-//! exit code. One file a command; all real work is in the member crates.
+//! exit code. One file (or folder) a command; all real work is in the member crates.
 
+mod bench;
 mod cli;
 mod completions;
 mod doctor;
@@ -60,6 +61,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         #[cfg(feature = "train")]
         Command::Probe(args) => probe::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),

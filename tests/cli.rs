@@ -6,7 +6,8 @@ use crate::support::{json, run};
 fn help_teaches_every_command() {
     let (help, _) = run(&["--help"], 0);
     for command in [
-        "sample", "ingest", "inspect", "verify", "preview", "pretrain", "probe", "report", "doctor",
+        "sample", "ingest", "inspect", "verify", "preview", "pretrain", "probe", "report",
+        "doctor", "bench",
     ] {
         assert!(help.contains(command), "{command} is not in --help");
         let (text, _) = run(&[command, "--help"], 0);

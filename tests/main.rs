@@ -6,6 +6,7 @@
     reason = "a panic is a failed test"
 )]
 
+mod bench;
 mod cli;
 mod crash;
 mod errors;
