@@ -52,7 +52,7 @@ fn maps_in_a_folder_or_an_archive_give_the_same_labels_and_the_same_store() {
     let (summary, expected) = stored(&folders);
     assert_eq!((summary.patches, summary.missing), (PATCHES as u64, 0));
     let reader = StoreReader::open(&at("a")).unwrap();
-    let differs = |row: &&PatchRow| row.labels_19 != row.labels_43.map(LabelSet::to_nineteen);
+    let differs = |row: &PatchRow| row.labels_19 != row.labels_43.map(LabelSet::to_nineteen);
     assert!(reader.table().iter().all(|row| row.labels_43.is_some()));
     // Where a class covers a few pixels, the generator's table leaves it out: that is remarked.
     let differing = reader.table().iter().filter(differs).count();

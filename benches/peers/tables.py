@@ -1,0 +1,117 @@
+"""The tables of docs/benchmarks.md, from the results of one run.
+
+Each stands between `<!-- begin NAME -->` and `<!-- end NAME -->` and is written by nobody else.
+"""
+
+NAMES = {
+    "chipmill lz4 batch": "**chipmill**, lz4 (the default)",
+    "chipmill none batch": "**chipmill**, uncompressed",
+    "chipmill zstd batch": "**chipmill**, zstd",
+    "lmdb": "LMDB + safetensors, as commonly written",
+    "lmdb-tuned": "LMDB + safetensors, tuned",
+    "mds": "MosaicML streaming (MDS), shuffled",
+    "mds-index": "MosaicML streaming (MDS), by index",
+    "webdataset": "WebDataset",
+    "litdata": "LitData",
+    "tensorstore none": "tensorstore on the uncompressed store",
+    "tensorstore lz4": "tensorstore on the default store",
+    "zarr lz4": "zarr-python on the default store",
+    "rasterio": "rasterio on the raw GeoTIFFs",
+}
+
+
+def number(value):
+    return f"{value:,.0f}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 2) + "---|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def machine(results):
+    m, loads = results["machine"], results["load"]
+    known = [load for load in loads if load is not None]
+    load = f", load {min(known):.1f} to {max(known):.1f}" if known else ""
+    return (
+        f"{results['date']}; {m['cpu']}, {m['cores']} cores, {m['kernel']}{load}; "
+        f"chipmill {results['version']}, Python {results['python']}; {number(results['patches'])} "
+        f"synthetic patches in the file cache; medians of {results['rounds']} rounds, all of a round "
+        "one after the other, one thread each. A load above 1 means that other work ran beside: then "
+        "trust ratios alone."
+    )
+
+
+def ingest(results):
+    done = results["convert"]
+    names = {
+        "chipmill": "**chipmill ingest**, lz4, checksums, statistics, fsync",
+        "lmdb": "rasterio to LMDB + safetensors",
+    }
+    base = done.get("lmdb", {}).get("per_cpu_s")
+
+    def row(key, name):
+        if key not in done:
+            return [name, "-", "-", "-", results["missing"].get(key, "not measured")]
+        r = done[key]
+        ratio = f"{r['per_cpu_s'] / base:.1f}" if base else "-"
+        spread = f"{number(r['lowest'])} to {number(r['highest'])}"
+        return [name, number(r["per_cpu_s"]), number(r["per_s"]), ratio, spread]
+
+    head = ["conversion", "patches per CPU-second", "patches/s", "times LMDB's", "range per CPU-second"]
+    return table(head, [row(key, name) for key, name in names.items()])
+
+
+def reading(results):
+    done, missing = results["read"], results["missing"]
+    base = done.get("lmdb", {}).get("per_cpu_s")
+    measured = [key for key in NAMES if key in done]
+    measured.sort(key=lambda key: -done[key]["per_cpu_s"])
+
+    def row(key):
+        r = done[key]
+        ratio = f"{r['per_cpu_s'] / base:.2f}" if base else "-"
+        versions = r["versions"] or f"chipmill {results['version']}"
+        spread = f"{number(r['lowest'])} to {number(r['highest'])}"
+        return [NAMES[key], number(r["per_cpu_s"]), number(r["per_s"]), ratio, f"{spread}; {versions}"]
+
+    head = ["reader", "chips per CPU-second", "chips/s", "times LMDB's", "range per CPU-second; versions"]
+    absent = [[NAMES[key], "-", "-", "-", f"**not measured**: {why}"] for key, why in missing.items()]
+    return table(head, [row(key) for key in measured] + absent)
+
+
+def stages(results):
+    """Microseconds of processor time a chip, by difference between the stages."""
+    rows = []
+    for codec in ("lz4", "none"):
+        cost = lambda stage: 1e6 / results["read"][f"chipmill {codec} {stage}"]["per_cpu_s"]
+        stored, pixels, batch = map(cost, ("stored", "pixels", "batch"))
+        parts = [stored, pixels - stored, batch - pixels, batch]
+        rows.append([codec, *(f"{part:.1f}" for part in parts), f"{stored / batch:.0%}"])
+    head = ["codec", "read", "check, decompress", "to f32 in the batch", "all", "system calls' part"]
+    return table(head, rows)
+
+
+def opening(results):
+    o = results["open"]
+    megabytes = lambda value: "-" if value is None else f"{value / 1e6:.0f} MB"
+    rows = [
+        ["patches, shards", f"{number(o['patches'])}, {number(o['shards'])}"],
+        ["open (median, wall; CPU)", f"{o['open_s']:.2f} s; {o['open_cpu_s']:.2f} s"],
+        ["open, first in its process", f"{o['first_open_s']:.2f} s"],
+        ["index of every shard, all at once", f"{o['indexes_s']:.2f} s"],
+        ["memory at most, open", megabytes(o["memory_open"])],
+        ["memory at most, with every index", megabytes(o["memory_indexes"])],
+    ]
+    return table(["opening", ""], rows)
+
+
+def write(path, results):
+    text = path.read_text()
+    parts = {"machine": machine, "ingest": ingest, "reading": reading, "stages": stages, "opening": opening}
+    for name, make in parts.items():
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+        text = f"{before}{begin}\n{make(results)}\n{end}{after}"
+    path.write_text(text)
