@@ -65,7 +65,7 @@ impl Round {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pixels: PatchPixels,
-    stored: Vec<u8>,
+    stored: [Vec<u8>; 3],
     batch: Vec<f32>,
 }
 
@@ -73,7 +73,7 @@ impl Slot {
     pub(crate) fn new(batch: usize) -> Self {
         Self {
             pixels: PatchPixels::zeroed(),
-            stored: Vec::new(),
+            stored: Default::default(),
             batch: vec![0.0; batch * VALUES],
         }
     }
@@ -81,8 +81,8 @@ impl Slot {
     fn fill(&mut self, work: &Work<'_>, rows: &[u32]) -> anyhow::Result<()> {
         for (&row, out) in rows.iter().zip(self.batch.chunks_exact_mut(VALUES)) {
             if work.stage == Stage::Stored {
-                for resolution in Resolution::ALL {
-                    work.store.read_stored(row, resolution, &mut self.stored)?;
+                for (resolution, stored) in Resolution::ALL.into_iter().zip(&mut self.stored) {
+                    work.store.read_stored(row, resolution, stored)?;
                 }
                 continue;
             }
