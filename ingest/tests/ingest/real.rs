@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chipmill_ingest::IngestOptions;
 use chipmill_schemas::band::{Band, Resolution};
-use chipmill_schemas::label::Nomenclature;
+use chipmill_schemas::label::{CLC_43, Nomenclature};
 use chipmill_schemas::patch::Split;
 use chipmill_store::{PatchPixels, StoreReader};
 
@@ -168,16 +168,32 @@ fn the_11_v1_patches_are_stored_with_43_and_19_labels() {
 }
 
 #[test]
-fn a_folder_of_everything_gives_its_s2_patches_and_notes_the_rest() {
+fn a_folder_of_everything_gives_its_s2_patches_and_maps_and_notes_the_rest() {
     let Some(data) = real("bigearthnet-v2") else {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let (summary, _) = stored(&real_options(&data, &data, &dir.path().join("store")));
+    let store = dir.path().join("store");
+    let (summary, _) = stored(&real_options(&data, &data, &store));
     assert_eq!(
         (summary.patches, summary.quarantined, summary.missing),
         (22, 0, 0)
     );
+    // The one reference map at hand, and the table's 19 classes of the same patch.
+    let reader = StoreReader::open(&store).unwrap();
+    let mapped: Vec<_> = (reader.table().iter())
+        .filter_map(|row| {
+            let labels = row.labels_43?;
+            Some((row, labels))
+        })
+        .collect();
+    let [(row, labels)] = &mapped[..] else {
+        panic!("{} patches have 43 labels", mapped.len())
+    };
+    assert!(row.id.as_str().ends_with("_T33UUP_26_57"));
+    let codes: Vec<_> = labels.iter().map(|i| CLC_43[i].code).collect();
+    assert_eq!(codes, [211, 231, 311, 313]);
+    assert_eq!(row.labels_19, Some(labels.to_nineteen()));
     assert!(
         summary
             .notes
