@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn rows(selection: &Selection) -> Vec<u32> {
-        selection.rows(&table(), Task::built_in).unwrap()
+        selection.rows(table(), Task::built_in).unwrap()
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
             labels_any,
             ..Selection::default()
         };
-        let error = selection.rows(&table(), Task::built_in).unwrap_err();
+        let error = selection.rows(table(), Task::built_in).unwrap_err();
         assert!(error.to_string().contains("`Rice fields`"));
     }
 }
