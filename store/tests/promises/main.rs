@@ -5,6 +5,8 @@ mod damage;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod interop;
 #[cfg(test)]
 mod opening;
