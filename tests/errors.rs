@@ -6,23 +6,9 @@ use crate::support::{Made, chipmill, json, run};
 
 /// A fresh v1 data set of 6 patches, not ingested: (folder kept alive, source, store).
 fn raw() -> (tempfile::TempDir, String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    run(
-        &[
-            "sample",
-            &path("raw"),
-            "--layout",
-            "v1",
-            "--patches",
-            "6",
-            "--seed",
-            "3",
-        ],
-        0,
-    );
-    let (source, store) = (path("raw/BigEarthNet-v1.0"), path("store"));
-    (folder, source, store)
+    let made = Made::raw(6);
+    let (source, store) = (made.path("raw/BigEarthNet-v1.0"), made.store());
+    (made.folder, source, store)
 }
 
 /// Some band file of the first patch, by the end of its name.
@@ -170,21 +156,8 @@ fn an_unknown_configuration_key_names_the_nearest() {
 
 #[test]
 fn an_interrupted_ingest_leaves_nothing_that_opens_and_goes_on_when_asked_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    run(
-        &[
-            "sample",
-            &path("raw"),
-            "--layout",
-            "v1",
-            "--patches",
-            "300",
-            "--seed",
-            "5",
-        ],
-        0,
-    );
+    let made = Made::raw(300);
+    let path = |name: &str| made.path(name);
     let source = path("raw/BigEarthNet-v1.0");
     let (whole, cut) = (path("whole"), path("cut"));
     let args = |store: &str| {

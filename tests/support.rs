@@ -56,26 +56,29 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// A v1 data set of `patches` patches, ingested with its split lists.
-    pub(crate) fn v1(patches: usize) -> Self {
+    /// A v1 data set of `patches` patches, not ingested.
+    pub(crate) fn raw(patches: usize) -> Self {
         let made = Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
         };
-        let raw = made.path("raw");
-        let count = patches.to_string();
-        run(
-            &[
-                "sample",
-                &raw,
-                "--layout",
-                "v1",
-                "--patches",
-                &count,
-                "--seed",
-                "7",
-            ],
-            0,
-        );
+        let (raw, count) = (made.path("raw"), patches.to_string());
+        let args = [
+            "sample",
+            &raw,
+            "--layout",
+            "v1",
+            "--seed",
+            "7",
+            "--patches",
+            &count,
+        ];
+        run(&args, 0);
+        made
+    }
+
+    /// A v1 data set of `patches` patches, ingested with its split lists.
+    pub(crate) fn v1(patches: usize) -> Self {
+        let made = Self::raw(patches);
         let source = made.path("raw/BigEarthNet-v1.0");
         let lists = ["train", "val", "test"].map(|s| made.path(&format!("raw/{s}.csv")));
         let store = made.store();

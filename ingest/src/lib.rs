@@ -1,7 +1,7 @@
 //! From raw BigEarthNet (folders or archives, v1 or v2) to a chipmill store.
 //!
-//! The data's way is the order of the modules: [`source`] finds the raw patches, [`catalog`] knows
-//! what the tables and label files say of them, [`plan`] deals them out to shards, `decode` turns
+//! The data's way is the order of the modules: `source` finds the raw patches, `catalog` knows
+//! what the tables and label files say of them, `plan` deals them out to shards, `decode` turns
 //! twelve rasters into pixels, `quality` takes what is defective aside, `statistics` counts, and
 //! `run` drives it all into the store. [`sample`] writes synthetic raw data sets.
 //!
