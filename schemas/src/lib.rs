@@ -4,7 +4,9 @@
 
 pub mod augment;
 pub mod band;
+pub mod comparison;
 pub mod config;
+pub mod experiment;
 pub mod ingest;
 pub mod label;
 pub mod manifest;

@@ -13,6 +13,8 @@ pub enum ProbeSplit {
     #[default]
     Official,
     /// The notes': row `i` of the task's patches in store order is test when `i mod 3 == 0`.
+    // Results written before the name was settled have `i_mod3`.
+    #[serde(rename = "i_mod_3", alias = "i_mod3")]
     IMod3,
     /// Per class, one third of the rows for test, drawn with the seed.
     Stratified,
@@ -176,7 +178,8 @@ impl Scores {
 /// One line of a probe's table: the encoder, or a control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeEntry {
-    /// `encoder`, `encoder_knn`, `random_encoder`, `band_statistics` or `majority`.
+    /// `encoder`, `encoder_one_vs_rest`, `encoder_knn`, `random_encoder`, `band_statistics` or
+    /// `majority`.
     pub name: String,
     /// What it is, in a sentence.
     pub description: String,
@@ -199,4 +202,19 @@ pub struct ProbeReport {
     pub rows: RowCounts,
     /// The encoder first, then the controls.
     pub entries: Vec<ProbeEntry>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_splits_name_is_its_name_in_files() {
+        for split in ProbeSplit::ALL {
+            let written = serde_json::to_string(&split).unwrap();
+            assert_eq!(written, format!("\"{}\"", split.name()));
+        }
+        let old: ProbeSplit = serde_json::from_str("\"i_mod3\"").unwrap();
+        assert_eq!(old, ProbeSplit::IMod3);
+    }
 }

@@ -12,10 +12,11 @@ fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64,
 /// One line of `metrics.jsonl`. A number that is not finite stands there as `null`.
 ///
 /// After a resume, steps may be logged again with a higher `attempt`: readers keep the last row of a
-/// step.
+/// step. What not every run measures (`q_*`, `w_*`, `rank_me`), and scores of probes during training
+/// (`probe_*`, on the steps that were probed), are absent where they were not measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricsRow {
-    /// Optimiser steps done, from 1.
+    /// Optimiser steps done, from 1; 0 for a probe of the initial encoder.
     pub step: u64,
     /// Which start of the run wrote the row, from 0.
     pub attempt: u32,
@@ -51,6 +52,46 @@ pub struct MetricsRow {
     /// Share of wall time spent waiting for the loader since the last row, 0..=1.
     #[serde(deserialize_with = "null_is_nan")]
     pub data_wait: f64,
+    /// Mean over anchors of q, the negatives' share of the denominator: SimCLR's gradient is q times
+    /// DCL's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q_mean: Option<f64>,
+    /// 5th percentile of q.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q_p5: Option<f64>,
+    /// 95th percentile of q.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q_p95: Option<f64>,
+    /// 5th percentile of the weights of `dclw`, whose mean is 1; below 0 a pair is pushed apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub w_p5: Option<f64>,
+    /// 95th percentile of the weights of `dclw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub w_p95: Option<f64>,
+    /// Effective rank of the projections (`RankMe`), 1 to their width.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank_me: Option<f64>,
+    /// Probe of the encoder as it is at this step: accuracy of the multinomial classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_accuracy: Option<f64>,
+    /// The same classifier: mean over classes of its recall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_balanced_accuracy: Option<f64>,
+    /// The same classifier: mean over classes of its F1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_macro_f1: Option<f64>,
+    /// Accuracy of the one-vs-rest classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_one_vs_rest: Option<f64>,
+    /// Accuracy of the kNN classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_knn: Option<f64>,
+    /// Probe on a multi-label target: mean over classes of average precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_macro_ap: Option<f64>,
+    /// The same probe: average precision over all row-class pairs pooled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_micro_ap: Option<f64>,
 }
 
 /// How a run stands.

@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, schema_for};
 
-use crate::{config, ingest, manifest, patch, probe, run, task};
+use crate::{comparison, config, experiment, ingest, manifest, patch, probe, run, task};
 
 /// All schemas by name. `schemas/json/<name>.schema.json` holds the text of each.
 #[must_use]
@@ -19,6 +19,10 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("run-status", of::<run::RunStatus>()),
         ("environment", of::<run::Environment>()),
         ("probe-report", of::<probe::ProbeReport>()),
+        ("experiment", of::<experiment::ExperimentConfig>()),
+        ("comparison", of::<comparison::ComparisonReport>()),
+        ("feature-map", of::<comparison::FeatureMap>()),
+        ("gradient-study", of::<comparison::GradientStudy>()),
     ]
 }
 
