@@ -17,6 +17,16 @@ pub enum ReportError {
         /// What is there instead.
         found: String,
     },
+    /// The path is no folder of a comparison.
+    #[error(
+        "{}: has no experiment.toml; expected the folder of a comparison (`chipmill compare \
+         EXPERIMENT.toml --out DIR` makes one)",
+        path.display()
+    )]
+    NotAComparison {
+        /// The path asked for.
+        path: PathBuf,
+    },
     /// A file of the run folder cannot be read.
     #[error("{}: cannot be read", path.display())]
     Read {

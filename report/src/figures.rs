@@ -193,6 +193,7 @@ fn note(run: &RunFolder, monitor: &Monitor, smoothed: bool, bandwidth: f64) -> S
     let value = (monitor.value)(last);
     let value = match monitor.label {
         Label::Percent => number::percent(value),
+        Label::Points => number::points(value),
         Label::Count | Label::Plain => number::short(value),
     };
     let mut note = format!("last: {value}");
@@ -323,7 +324,7 @@ fn by_class(report: &ProbeReport, scores: &MultiLabelScores) -> BarChart {
 }
 
 /// Letters, digits, `-` and `_` only: a task's name becomes part of a file name.
-fn file_part(name: &str) -> String {
+pub(crate) fn file_part(name: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || c == '_' {
             c

@@ -1,7 +1,7 @@
 //! The report as one HTML file: no script, no font, no image from anywhere else.
 
 mod probes;
-mod setup;
+pub(crate) mod setup;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -13,7 +13,7 @@ use crate::read::RunFolder;
 use crate::{score, summary};
 use chipmill_schemas::run::RunState;
 
-const STYLE: &str = include_str!("html/style.css");
+pub(crate) const STYLE: &str = include_str!("html/style.css");
 
 /// The whole page.
 #[must_use]
@@ -151,7 +151,7 @@ fn curve_section(run: &RunFolder, curves: &[Figure]) -> Markup {
     }
 }
 
-fn figure_box(figure: &Figure) -> Markup {
+pub(crate) fn figure_box(figure: &Figure) -> Markup {
     html! {
         figure id=(figure.name) {
             (PreEscaped(figure.svg.inline()))

@@ -10,6 +10,7 @@
 //!                          +--summary, health--> sentences -+   also plots/*.svg, plots/metrics.csv
 //! ```
 
+pub mod compare;
 pub mod error;
 pub mod figures;
 pub mod health;
@@ -19,6 +20,7 @@ pub mod plot;
 pub mod read;
 mod score;
 pub mod sheet;
+pub mod statistics;
 pub mod summary;
 mod table;
 mod write;

@@ -84,7 +84,7 @@ fn not_a_run(path: &Path) -> ReportError {
     }
 }
 
-fn read_text(path: &Path) -> Result<Option<String>, ReportError> {
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, ReportError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
@@ -110,7 +110,7 @@ fn parse_config(path: &Path, text: &str) -> Result<(PretrainConfig, toml::Table)
     Ok((config, table))
 }
 
-fn read_json<T: DeserializeOwned>(
+pub(crate) fn read_json<T: DeserializeOwned>(
     path: &Path,
     expected: &'static str,
 ) -> Result<Option<T>, ReportError> {
@@ -157,7 +157,7 @@ fn read_metrics(path: &Path) -> Result<(Vec<MetricsRow>, usize), ReportError> {
 }
 
 /// As bytes: a torn line may end inside a character.
-fn read_bytes(path: &Path) -> Result<Vec<u8>, ReportError> {
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ReportError> {
     match fs::read(path) {
         Ok(bytes) => Ok(bytes),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),

@@ -126,7 +126,7 @@ pub(super) fn environment(run: &RunFolder) -> Markup {
     }
 }
 
-fn facts(e: &Environment) -> Vec<(&'static str, String)> {
+pub(crate) fn facts(e: &Environment) -> Vec<(&'static str, String)> {
     let cores = counted(e.cores.into(), "core", "cores");
     let facts = [
         ("Program", e.program.clone()),
@@ -229,7 +229,7 @@ fn command(words: &[&str]) -> String {
 }
 
 /// The value of the first of some flags, as `--flag value` or `--flag=value`.
-fn value_of(called: &[String], flags: &[&str]) -> Option<String> {
+pub(crate) fn value_of(called: &[String], flags: &[&str]) -> Option<String> {
     let found = called.iter().enumerate().find_map(|(i, word)| {
         let (name, joined) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
@@ -245,7 +245,7 @@ fn value_of(called: &[String], flags: &[&str]) -> Option<String> {
 }
 
 /// Words as a shell reads them.
-fn shell(words: &[String]) -> String {
+pub(crate) fn shell(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     let quoted = |word: &String| {
         if !word.is_empty() && word.chars().all(plain) {

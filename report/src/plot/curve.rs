@@ -11,7 +11,7 @@ pub struct Curve {
 }
 
 /// Fewer points than this are joined as they are.
-const SMOOTHED_FROM: usize = 12;
+pub(crate) const SMOOTHED_FROM: usize = 12;
 /// Points kept of a long series: the lowest and the highest of each of half as many stretches.
 const RAW_POINTS: usize = 600;
 const SMOOTH_POINTS: u32 = 240;
@@ -51,7 +51,7 @@ pub fn bandwidth(positions: &[f64]) -> f64 {
 
 /// Gaussian-weighted mean (Nadaraya and Watson's estimator) on an even grid over the points' extent:
 /// `y(x) = sum w_i y_i / sum w_i`, `w_i = exp(-((x - x_i) / h)² / 2)`, cut at 4 h.
-fn smooth(points: &[(f64, f64)], h: f64) -> Vec<(f64, f64)> {
+pub(crate) fn smooth(points: &[(f64, f64)], h: f64) -> Vec<(f64, f64)> {
     let (Some(&(first, _)), Some(&(last, _))) = (points.first(), points.last()) else {
         return Vec::new();
     };

@@ -105,6 +105,8 @@ pub enum Label {
     Plain,
     /// Shares as percent.
     Percent,
+    /// Differences of shares in points, with their sign.
+    Points,
 }
 
 impl Label {
@@ -114,6 +116,11 @@ impl Label {
                 "{}\u{a0}%",
                 number::fixed(value * 100.0, decimals(step * 100.0))
             ),
+            Self::Points => {
+                let text = number::fixed(value * 100.0, decimals(step * 100.0));
+                let above = value > step * 1e-6;
+                if above { format!("+{text}") } else { text }
+            }
             Self::Count | Self::Plain if !(1e-4..1e7).contains(&step) => number::short(value),
             Self::Count | Self::Plain => number::fixed(value, decimals(step)),
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Roles and their colours: name, light, dark.
-const COLOURS: [(&str, &str, &str); 14] = [
+const COLOURS: [(&str, &str, &str); 16] = [
     ("paper", "#ffffff", "#14181d"),
     ("card", "#f6f8fa", "#1b2129"),
     ("ink", "#1b222c", "#e4e9ef"),
@@ -16,12 +16,14 @@ const COLOURS: [(&str, &str, &str); 14] = [
     ("green", "#1c7f52", "#58c594"),
     ("violet", "#7446b8", "#b894f0"),
     ("quiet", "#a9b3bf", "#5d6976"),
+    ("teal", "#0d7c86", "#4fc3cf"),
+    ("brown", "#7a5230", "#c79a6b"),
     ("filled", "#ffffff", "#10151b"),
     ("alert", "#fdf1ef", "#33201f"),
 ];
 
 /// Rules of the charts. `@name` stands for a colour.
-const RULES: [(&str, &str); 24] = [
+const RULES: [(&str, &str); 43] = [
     (
         "text",
         "font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif;fill:@ink",
@@ -61,6 +63,38 @@ const RULES: [(&str, &str); 24] = [
     (".mark.s2", "stroke:@violet"),
     (".cell", "fill:@blue"),
     (".filled", "fill:@filled"),
+    // Arms of a comparison: a colour by name, and shapes that take it.
+    (".k-orange", "color:@orange"),
+    (".k-blue", "color:@blue"),
+    (".k-red", "color:@red"),
+    (".k-green", "color:@green"),
+    (".k-violet", "color:@violet"),
+    (".k-teal", "color:@teal"),
+    (".k-brown", "color:@brown"),
+    (".k-grey", "color:@muted"),
+    (".k-ink", "color:@ink"),
+    (
+        ".mean",
+        "stroke:currentColor;stroke-width:2;stroke-linejoin:round;stroke-linecap:round;fill:none",
+    ),
+    (".dashed", "stroke-dasharray:6 4"),
+    (".smoothed", "display:none"),
+    (".area", "fill:currentColor;fill-opacity:.14;stroke:none"),
+    (
+        ".dot",
+        "stroke:currentColor;stroke-width:4.5;stroke-linecap:round;stroke-opacity:.5;fill:none",
+    ),
+    (".thin", "stroke:currentColor;stroke-width:1.25;fill:none"),
+    (".thick", "stroke:currentColor;stroke-width:3.5;fill:none"),
+    (
+        ".centre",
+        "fill:currentColor;stroke:@paper;stroke-width:1.5",
+    ),
+    (".zero", "stroke:@ink;stroke-width:1;fill:none"),
+    (
+        ".theory",
+        "stroke:currentColor;stroke-width:1.5;stroke-dasharray:2 4;stroke-linecap:round;fill:none",
+    ),
 ];
 
 #[derive(Clone, Copy)]

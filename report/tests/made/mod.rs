@@ -51,6 +51,7 @@ pub(crate) fn row(step: u64, attempt: u32) -> MetricsRow {
         gradient_norm: (1.8 - 4.0 * done + rough(6, 1.2)).exp(),
         pairs_per_s: 410.0 + rough(7, 70.0),
         data_wait: (0.03 + rough(8, 0.05)).max(0.0),
+        ..MetricsRow::default()
     }
 }
 

@@ -233,6 +233,7 @@ impl<'a> Trainer<'a> {
             gradient_norm: gradient_norm.transpose()?.unwrap_or(f64::NAN),
             pairs_per_s: pace.pairs_per_s,
             data_wait: pace.data_wait,
+            ..MetricsRow::default()
         })
     }
 

@@ -1,0 +1,335 @@
+//! What came out: differences, predictions, arms.
+
+use chipmill_schemas::comparison::{
+    ComparisonReport, ComparisonResult, FamilyResult, PredictionBasis, PredictionOutcome, Verdict,
+};
+use chipmill_schemas::experiment::{Expectation, ExperimentConfig};
+use maud::{Markup, html};
+
+use super::super::figures::{Drawings, class};
+use super::super::read::ComparisonFolder;
+use super::super::sentences::{bracketed, estimate_words, level_of, p_text, signed, title};
+use super::folded;
+use crate::figures::Figure;
+use crate::html::figure_box;
+use crate::number::{counted, fixed, grouped, percent};
+
+pub(super) fn section(
+    folder: &ComparisonFolder,
+    report: &ComparisonReport,
+    drawings: &Drawings,
+) -> Markup {
+    let experiment = &folder.experiment;
+    let compared = experiment
+        .families
+        .iter()
+        .any(|f| !f.comparisons.is_empty());
+    let first: Vec<&Figure> = drawings
+        .families
+        .iter()
+        .filter_map(|f| f.differences.first())
+        .collect();
+    let others: Vec<&Figure> = drawings
+        .families
+        .iter()
+        .flat_map(|f| f.differences.iter().skip(1))
+        .collect();
+    html! {
+        section {
+            h2 { "Differences" }
+            @if !compared { p.remark { "No comparison was listed." } }
+            @if compared {
+                p.remark {
+                    "Only what was listed beforehand is compared, seed by seed, on the last checkpoint. "
+                    "Points are hundredths: 1 point of accuracy is 0.01."
+                }
+                div.figures { @for figure in &first { (figure_box(figure)) } }
+                @for (family, result) in experiment.families.iter().zip(&report.families) {
+                    @if !family.comparisons.is_empty() {
+                        h3 { (family.title()) }
+                        (table(experiment, report, result))
+                        (notes(experiment, report, result))
+                    }
+                }
+                (folded("Secondary endpoints", &others))
+            }
+        }
+    }
+}
+
+fn table(
+    experiment: &ExperimentConfig,
+    report: &ComparisonReport,
+    result: &FamilyResult,
+) -> Markup {
+    let level = level_of(experiment);
+    let interval = format!("{level}\u{a0}% t interval");
+    html! {
+        div.scroll {
+            table.scores {
+                thead {
+                    tr {
+                        th scope="col" { "Comparison" }
+                        th.number scope="col" { "Mean, points" }
+                        th.number scope="col" { (interval) }
+                        th.number scope="col" { "BCa bootstrap" }
+                        th.number scope="col" { "p" }
+                        th.number scope="col" { "p, Holm" }
+                        th scope="col" { "Verdict" }
+                    }
+                }
+                tbody {
+                    @for c in &result.comparisons {
+                        tr.lead[c.endpoint == report.primary] { (row(experiment, report, c, &interval)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(
+    experiment: &ExperimentConfig,
+    report: &ComparisonReport,
+    c: &ComparisonResult,
+    interval: &str,
+) -> Markup {
+    let (a, b) = (title(experiment, &c.arms.a), title(experiment, &c.arms.b));
+    let estimate = c.estimate.as_ref();
+    let pairs = estimate.map_or(0, |e| e.differences.len()) as u64;
+    let (class, words) = verdict(c.verdict);
+    html! {
+        th scope="row" {
+            (a) " \u{2212} " (b)
+            span.what {
+                (c.endpoint.title())
+                @if c.endpoint == report.primary { ", primary" }
+                ", " (counted(pairs, "pair", "pairs"))
+            }
+        }
+        td.number data-name="Mean, points" { @if let Some(e) = estimate { (signed(e.mean)) } }
+        td.number data-name=(interval) { @if let Some(e) = estimate { (bracketed(e.t_interval)) } }
+        td.number data-name="BCa bootstrap" { @if let Some(e) = estimate { (bracketed(e.bca_interval)) } }
+        td.number data-name="p" { @if let Some(e) = estimate { (p_text(e.p)) } }
+        td.number data-name="p, Holm" { @if let Some(p) = c.p_holm { (p_text(p)) } }
+        td data-name="Verdict" { span.verdict.(class) { (words) } }
+    }
+}
+
+fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+    match verdict {
+        Verdict::Above => ("above", "above"),
+        Verdict::Below => ("below", "below"),
+        Verdict::NoDifference => ("open", "no difference detected"),
+        Verdict::Incomplete => ("open", "seeds missing"),
+        Verdict::EstimateOnly => ("open", "not judged"),
+    }
+}
+
+/// What the seeds of the family can resolve.
+fn notes(
+    experiment: &ExperimentConfig,
+    report: &ComparisonReport,
+    result: &FamilyResult,
+) -> Markup {
+    let of_primary = result
+        .comparisons
+        .iter()
+        .filter(|c| c.endpoint == report.primary);
+    html! {
+        p.remark {
+            "The smallest two-sided p of " (counted(experiment.seeds.len() as u64, "seed", "seeds"))
+            " is " (p_text(result.smallest_p)) "."
+            @if !result.verdicts {
+                " The family asked for estimates alone: nothing is judged, and intervals are not \
+                 corrected for their number."
+            }
+        }
+        ul.remark {
+            @for c in of_primary {
+                @if let Some(power) = c.power {
+                    li {
+                        (title(experiment, &c.arms.a)) " \u{2212} " (title(experiment, &c.arms.b))
+                        ": a true difference of " (fixed(power.alone * 100.0, 1))
+                        " points would be found with " (percent(power.power)) " probability in this \
+                         comparison alone, " (fixed(power.in_family * 100.0, 1))
+                        " points at Holm's first step"
+                        @if let Some(seeds) = power.seeds_for_observed {
+                            "; one as large as was seen needs " (counted(seeds, "seed", "seeds"))
+                        }
+                        "."
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn predictions(experiment: &ExperimentConfig, report: &ComparisonReport) -> Markup {
+    html! {
+        @if !report.predictions.is_empty() {
+            section {
+                h2 { "Predictions" }
+                p.remark {
+                    "Written down before the runs. \u{201c}Verdict\u{201d}: held against the corrected \
+                     verdict of the same comparison; \u{201c}interval\u{201d}: against the uncorrected t \
+                     interval."
+                }
+                div.scroll {
+                    table.scores {
+                        thead {
+                            tr {
+                                th scope="col" { "Prediction" }
+                                th scope="col" { "Measured, points" }
+                                th scope="col" { "By" }
+                                th scope="col" { "Outcome" }
+                            }
+                        }
+                        tbody {
+                            @for p in &report.predictions {
+                                tr {
+                                    th scope="row" {
+                                        (p.prediction.text)
+                                        span.what { (meaning(experiment, p)) }
+                                    }
+                                    td data-name="Measured, points" {
+                                        @match &p.estimate {
+                                            Some(e) => { span.nowrap { (estimate_words(e)) } }
+                                            None => { "no pairs yet" }
+                                        }
+                                    }
+                                    td data-name="By" {
+                                        @match p.basis {
+                                            PredictionBasis::Verdict => "verdict",
+                                            PredictionBasis::Interval => "interval",
+                                        }
+                                    }
+                                    td data-name="Outcome" { (outcome(p.outcome)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn meaning(
+    experiment: &ExperimentConfig,
+    p: &chipmill_schemas::comparison::PredictionResult,
+) -> String {
+    let prediction = &p.prediction;
+    let family = |name: &str| {
+        experiment
+            .family(name)
+            .map_or(name.to_owned(), |f| f.title().to_owned())
+    };
+    let (a, b) = (
+        title(experiment, &prediction.a),
+        title(experiment, &prediction.b),
+    );
+    let mut text = format!(
+        "{a} \u{2212} {b}, {}, {}",
+        p.endpoint.title(),
+        family(&prediction.family)
+    );
+    if let Some(other) = &prediction.than_in {
+        text += &format!(", minus the same at {}", family(other));
+    }
+    text += &match (prediction.expect, prediction.within) {
+        (Expectation::Above, _) => ": above 0".to_owned(),
+        (Expectation::Below, _) => ": below 0".to_owned(),
+        (Expectation::Level, within) => {
+            format!(
+                ": within \u{b1}{} points",
+                fixed(within.unwrap_or(0.0) * 100.0, 1)
+            )
+        }
+    };
+    text
+}
+
+fn outcome(outcome: PredictionOutcome) -> Markup {
+    let (class, words) = match outcome {
+        PredictionOutcome::Met => ("met", "met"),
+        PredictionOutcome::Contradicted => ("contradicted", "not met: contradicted"),
+        PredictionOutcome::Unresolved => ("open", "not met: left open"),
+        PredictionOutcome::Incomplete => ("open", "seeds missing"),
+    };
+    html! { span.verdict.(class) { (words) } }
+}
+
+pub(super) fn arms(
+    experiment: &ExperimentConfig,
+    report: &ComparisonReport,
+    drawings: &Drawings,
+) -> Markup {
+    let figures: Vec<&Figure> = drawings
+        .families
+        .iter()
+        .filter_map(|f| f.arms.first())
+        .collect();
+    let others: Vec<&Figure> = drawings
+        .families
+        .iter()
+        .flat_map(|f| f.arms.iter().skip(1))
+        .collect();
+    html! {
+        section {
+            h2 { "Arms" }
+            @for (family, result) in experiment.families.iter().zip(&report.families) {
+                h3 { (family.title()) }
+                (arm_table(experiment, result))
+            }
+            div.figures { @for figure in &figures { (figure_box(figure)) } }
+            (folded("Secondary endpoints", &others))
+        }
+    }
+}
+
+/// Mean and standard deviation over seeds of every endpoint.
+fn arm_table(experiment: &ExperimentConfig, result: &FamilyResult) -> Markup {
+    let endpoints: Vec<_> = experiment.endpoints.all().collect();
+    let Some(family) = experiment.family(&result.name) else {
+        return html! {};
+    };
+    html! {
+        div.scroll {
+            table.scores {
+                thead {
+                    tr {
+                        th scope="col" { "Arm" }
+                        @for e in &endpoints { th.number scope="col" { (e.title()) } }
+                        th.number scope="col" { "Seeds" }
+                    }
+                }
+                tbody {
+                    @for arm in experiment.arms_of(family) {
+                        @let of_arm = result.arms.iter().filter(|a| a.arm == arm.name);
+                        @let seeds = of_arm.clone().map(|a| a.runs).max().unwrap_or(0);
+                        tr {
+                            th scope="row" {
+                                span class={ "swatch " (class(experiment, arm)) } {}
+                                (arm.title())
+                            }
+                            @for a in of_arm {
+                                td.number data-name=(a.endpoint.title()) {
+                                    @match (a.mean, a.std) {
+                                        (Some(mean), Some(std)) => {
+                                            (percent(mean)) " (" (fixed(std * 100.0, 1)) ")"
+                                        }
+                                        (Some(mean), None) => (percent(mean)),
+                                        _ => "\u{2013}",
+                                    }
+                                }
+                            }
+                            td.number data-name="Seeds" { (grouped(seeds)) }
+                        }
+                    }
+                }
+            }
+        }
+        p.remark { "Mean over seeds, and in brackets their standard deviation in points." }
+    }
+}
