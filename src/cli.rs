@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Score a pretrained encoder, beside controls, by a classifier on its frozen features.
     #[cfg(feature = "train")]
     Probe(crate::probe::Args),
-    /// Write the HTML report of a run.
+    /// Write the HTML report of a run or a comparison, or serve it while it is at work.
     Report(crate::report::Args),
     /// Measure this machine on a store: reading, opening.
     Bench(crate::bench::Args),

@@ -10,7 +10,6 @@ pub(crate) enum Outcome {
     /// Done, but the data has defects.
     Defects,
     /// Stopped by a signal, in good order.
-    #[cfg(any(feature = "ingest", feature = "train"))]
     Stopped,
 }
 
@@ -20,7 +19,6 @@ impl Outcome {
         match self {
             Self::Done => ExitCode::SUCCESS,
             Self::Defects => ExitCode::from(1),
-            #[cfg(any(feature = "ingest", feature = "train"))]
             Self::Stopped => ExitCode::from(crate::signals::exit_code()),
         }
     }

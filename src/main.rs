@@ -21,7 +21,6 @@ mod report;
 #[cfg(feature = "ingest")]
 mod sample;
 mod schema;
-#[cfg(any(feature = "ingest", feature = "train"))]
 mod signals;
 #[cfg(feature = "train")]
 mod tasks;

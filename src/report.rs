@@ -1,29 +1,58 @@
 //! `chipmill report`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chipmill_report::RunFolder;
+use chipmill_report::compare::{is_comparison, write_comparison};
+use chipmill_report::serve::Live;
 use chipmill_schemas::probe::{ProbeReport, Scores};
 
 use crate::exit::Outcome;
 use crate::output;
 
-/// Write the report of each run: one HTML file that needs nothing else, and its plots as SVG; then
-/// print a table of their probes beside the controls.
+/// Write the report of each run or comparison: one HTML file that needs nothing else, its plots as
+/// SVG, and the figures of a comparison as JSON and CSV; then print what came out.
+///
+/// A folder may be read while it is at work: what is missing is shown as such.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    chipmill report runs/dcl runs/simclr\n  \
+    chipmill report results/notes-small --serve")]
 pub(crate) struct Args {
-    /// Run folders.
-    #[arg(required = true, value_name = "RUN")]
-    runs: Vec<PathBuf>,
+    /// Run folders, or folders of comparisons.
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+
+    /// Write nothing; show the report of one folder on 127.0.0.1 until interrupted, drawn again when
+    /// the folder changes.
+    #[arg(long)]
+    serve: bool,
+
+    /// Where to serve; 0 takes a free port.
+    #[arg(long, default_value_t = 8741, requires = "serve")]
+    port: u16,
 }
 
 /// Columns of the table, as probes name their entries.
 const ENTRIES: [&str; 4] = ["encoder", "random_encoder", "band_statistics", "majority"];
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    if args.serve {
+        return match args.folders.as_slice() {
+            [folder] => serve(folder, args.port),
+            _ => anyhow::bail!("--serve shows one folder, not {}", args.folders.len()),
+        };
+    }
     let mut lines = Vec::new();
     let mut probes: Vec<(String, ProbeReport)> = Vec::new();
-    for folder in &args.runs {
+    for folder in &args.folders {
+        if is_comparison(folder) {
+            let (path, report) = write_comparison(folder)?;
+            lines.push(format!("report   {}", path.display()));
+            lines.extend(report.sentences);
+            lines.extend(report.remarks);
+            continue;
+        }
         lines.push(format!(
             "report   {}",
             chipmill_report::write_report(folder)?.display()
@@ -38,6 +67,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     output::result(&lines.join("\n"))?;
     Ok(Outcome::Done)
+}
+
+/// Serves until a signal comes, which is the way to end it.
+fn serve(folder: &Path, port: u16) -> anyhow::Result<Outcome> {
+    let stop = crate::signals::stop_flag()?;
+    let mut live = Live::bind(folder, port)?;
+    output::result(&format!("http://{}/", live.address()))?;
+    output::talk("serving until interrupted (Ctrl-C)");
+    live.run(&stop)?;
+    Ok(Outcome::Stopped)
 }
 
 /// One row a run, and the medians below when there are several.

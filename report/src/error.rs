@@ -47,6 +47,16 @@ pub enum ReportError {
         /// What the file should hold.
         expected: &'static str,
     },
+    /// The port to serve on cannot be had.
+    #[error(
+        "127.0.0.1:{port}: cannot listen: {message}; another port may be free (--port 0 takes one)"
+    )]
+    Listen {
+        /// The port asked for.
+        port: u16,
+        /// Why.
+        message: String,
+    },
     /// A file of the report cannot be written.
     #[error("{}: cannot be written", path.display())]
     Write {

@@ -1,5 +1,8 @@
 //! From run folders to statistics, plots and one HTML file; and contact sheets of patches.
 //!
+//! [`write_report`] takes one run, [`compare::write_comparison`] the runs of an experiment, and
+//! [`serve::Live`] shows either while it is at work.
+//!
 //! The crate reads what a run left on disk and nothing else: it knows neither the store nor the
 //! framework that trained. The same folder gives the same bytes, wherever it lies and whenever it is
 //! read.
@@ -19,6 +22,7 @@ mod number;
 pub mod plot;
 pub mod read;
 mod score;
+pub mod serve;
 pub mod sheet;
 pub mod statistics;
 pub mod summary;
@@ -37,16 +41,22 @@ pub use read::RunFolder;
 /// [`ReportError`] naming the file that cannot be read, understood or written.
 pub fn write_report(run: &Path) -> Result<PathBuf, ReportError> {
     let folder = RunFolder::read(run)?;
-    let plots = run.join("plots");
-    write::create_folder(&plots)?;
-    let of_probes = folder.probes.iter().flat_map(figures::probe);
-    for figure in figures::curves(&folder).into_iter().chain(of_probes) {
-        let path = plots.join(format!("{}.svg", figure.name));
-        write::write_whole(&path, figure.svg.file().as_bytes())?;
+    write::create_folder(&run.join("plots"))?;
+    for (name, bytes) in files(&folder) {
+        write::write_whole(&run.join(name), &bytes)?;
     }
-    let csv = table::metrics_csv(&folder.metrics);
-    write::write_whole(&plots.join("metrics.csv"), csv.as_bytes())?;
     let report = run.join("report.html");
     write::write_whole(&report, html::page(&folder).as_bytes())?;
     Ok(report)
+}
+
+/// What stands beside a run's `report.html`, by path.
+fn files(run: &RunFolder) -> Vec<(String, Vec<u8>)> {
+    let of_probes = run.probes.iter().flat_map(figures::probe);
+    let figures = figures::curves(run).into_iter().chain(of_probes);
+    let svg = |f: figures::Figure| (format!("plots/{}.svg", f.name), f.svg.file().into_bytes());
+    let mut files: Vec<(String, Vec<u8>)> = figures.map(svg).collect();
+    let csv = table::metrics_csv(&run.metrics);
+    files.push(("plots/metrics.csv".to_owned(), csv.into_bytes()));
+    files
 }

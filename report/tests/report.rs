@@ -1,7 +1,5 @@
 //! Reports of whole, odd and broken run folders.
 
-#![cfg(test)]
-
 use std::fs;
 use std::path::Path;
 
@@ -10,59 +8,19 @@ use chipmill_schemas::config::{LossKind, PretrainConfig, WeightGradient};
 use chipmill_schemas::probe::Scores;
 use chipmill_schemas::run::{MetricsRow, RunState};
 
-mod made;
+use crate::{drawing, made};
 
 /// Writes the report and gives it back, every drawing in it checked.
 fn report(run: &Path) -> String {
     let page = fs::read_to_string(write_report(run).unwrap()).unwrap();
-    let mut rest = page.as_str();
-    while let Some(start) = rest.find("<svg") {
-        let end = start + rest[start..].find("</svg>").unwrap() + 6;
-        check_drawing(&rest[start..end]);
-        rest = &rest[end..];
-    }
+    drawing::check_all(&page);
     for entry in fs::read_dir(run.join("plots")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().unwrap() == "svg" {
-            check_drawing(&fs::read_to_string(path).unwrap());
+            drawing::check(&fs::read_to_string(path).unwrap());
         }
     }
     page
-}
-
-/// Well formed, every number finite, every text inside the picture.
-fn check_drawing(text: &str) {
-    let document = roxmltree::Document::parse(text).unwrap_or_else(|e| panic!("{e}: {text}"));
-    let view: Vec<f64> = numbers(document.root_element().attribute("viewBox").unwrap());
-    let (width, height) = (view[2], view[3]);
-    for node in document.descendants().filter(roxmltree::Node::is_element) {
-        for name in ["x", "y", "cx", "cy", "width", "height", "d"] {
-            let Some(value) = node.attribute(name).filter(|v| !v.ends_with('%')) else {
-                continue;
-            };
-            assert!(numbers(value).iter().all(|n| n.is_finite()), "{value}");
-        }
-        if node.has_tag_name("text") {
-            let (x, y) = (
-                numbers(node.attribute("x").unwrap()),
-                numbers(node.attribute("y").unwrap()),
-            );
-            assert!(
-                (0.0..=width).contains(&x[0]) && (0.0..=height).contains(&y[0]),
-                "{node:?}"
-            );
-            assert!(!node.text().unwrap_or_default().contains("NaN"), "{node:?}");
-        }
-    }
-}
-
-fn numbers(text: &str) -> Vec<f64> {
-    let words = text
-        .split(|c: char| "MLh ".contains(c))
-        .filter(|w| !w.is_empty());
-    words
-        .map(|w| w.parse().unwrap_or_else(|_| panic!("{w} in {text}")))
-        .collect()
 }
 
 /// The text of the first paragraph of the summary and after, without markup.

@@ -1,7 +1,5 @@
 //! Contact sheets.
 
-#![cfg(test)]
-
 use std::io::Cursor;
 
 use chipmill_report::sheet::{Cell, RgbImage, Row, SheetError, contact_sheet, encode_png};

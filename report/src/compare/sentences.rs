@@ -21,7 +21,13 @@ pub(super) fn sentences(folder: &ComparisonFolder, report: &ComparisonReport) ->
 
 fn asked(folder: &ComparisonFolder) -> String {
     let experiment = &folder.experiment;
-    let arms = counted(experiment.arms.len() as u64, "arm was", "arms were");
+    let random = experiment.arms.iter().filter(|a| a.random_encoder).count();
+    let trained = experiment.arms.len() - random;
+    let arms = counted(trained as u64, "arm was", "arms were");
+    let beside = match random {
+        0 => "",
+        _ => ", beside the encoder as it was initialised,",
+    };
     let families: Vec<&str> = experiment.families.iter().map(|f| f.title()).collect();
     let environment = |r: &super::ComparisonRun| r.folder.as_ref()?.environment.clone();
     let patches = folder
@@ -47,8 +53,8 @@ fn asked(folder: &ComparisonFolder) -> String {
         None => experiment.probe.task.clone().unwrap_or_default(),
     };
     format!(
-        "{} To find out, {arms} pretrained{patches} for {} with {} each, at {}, and judged by the {} of \
-         frozen features on {target} (split {}) {}.",
+        "{} To find out, {arms} pretrained{patches} for {} with {} each, at {}{beside} and judged by the \
+         {} of a classifier of frozen features on {target} (split {}) {}.",
         question(&experiment.question),
         counted(steps.unwrap_or(0), "step", "steps"),
         counted(experiment.seeds.len() as u64, "seed", "paired seeds"),
@@ -171,12 +177,12 @@ fn worth(experiment: &ExperimentConfig, report: &ComparisonReport) -> String {
             (PredictionOutcome::Met, "met"),
             (PredictionOutcome::Contradicted, "contradicted"),
             (PredictionOutcome::Unresolved, "left open"),
-            (PredictionOutcome::Incomplete, "waiting for runs"),
+            (PredictionOutcome::Incomplete, "not judged yet"),
         ];
         let said: Vec<String> = outcomes
             .into_iter()
             .filter(|(outcome, _)| count(*outcome) > 0)
-            .map(|(outcome, word)| format!("{} {word}", grouped(count(outcome))))
+            .map(|(outcome, word)| format!("{} {word}", counted(count(outcome), "was", "were")))
             .collect();
         parts.push(format!(
             "of {} written down beforehand, {}",
@@ -184,15 +190,15 @@ fn worth(experiment: &ExperimentConfig, report: &ComparisonReport) -> String {
             and(&said.iter().map(String::as_str).collect::<Vec<_>>())
         ));
     }
-    if let Some(alone) = median_resolvable(report) {
+    if !report.complete {
+        parts.push("what the seeds can resolve is known when all runs are there".to_owned());
+    } else if let Some(alone) = median_resolvable(report) {
         parts.push(format!(
             "{} find a true difference of {} points in one comparison four times out of five (median \
              over the comparisons), so that a smaller one may well exist where none was detected",
             counted(experiment.seeds.len() as u64, "seed", "seeds"),
             fixed(alone * 100.0, 1)
         ));
-    } else {
-        parts.push("what the seeds can resolve is known once two of them are there".to_owned());
     }
     format!("{}.", capital(&parts.join("; ")))
 }

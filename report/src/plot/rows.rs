@@ -7,7 +7,7 @@ use super::svg::{Anchor, Svg, shorten, text_width};
 const WIDTH: f64 = 480.0;
 const ROW: f64 = 46.0;
 const TOP: f64 = 56.0;
-const MAX_LABEL: f64 = 176.0;
+const MAX_LABEL: f64 = 186.0;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -59,7 +59,7 @@ impl RowChart {
             .map(|t| text_width(t))
             .fold(60.0, f64::max)
             .min(MAX_LABEL)
-            + 30.0;
+            + 42.0;
         let Some(values) = self.extent() else {
             let centre = (WIDTH / 2.0, bottom);
             svg.text("note", centre, Anchor::Middle, "nothing was measured yet");
@@ -109,7 +109,7 @@ fn draw_row(svg: &mut Svg, row: &Row, top: f64, x: &Scale) {
         "note",
         (14.0, top + 36.0),
         Anchor::Start,
-        &shorten(&row.text, MAX_LABEL + 20.0),
+        &shorten(&row.text, MAX_LABEL + 10.0),
     );
     let middle = top + ROW / 2.0;
     let class = &row.class;

@@ -1,0 +1,450 @@
+//! Comparisons that are whole, partial, odd and broken; the differences put into them are known.
+
+use std::fs;
+use std::path::Path;
+
+use chipmill_report::ReportError;
+use chipmill_report::compare::{ComparisonFolder, judge, render, write_comparison};
+use chipmill_schemas::comparison::{
+    ComparisonReport, ComparisonResult, PredictionOutcome, RunStanding, Verdict,
+};
+use chipmill_schemas::experiment::{Endpoint, ExperimentConfig};
+use chipmill_schemas::run::RunState;
+
+use crate::{compared, drawing};
+
+fn complete(change: impl FnOnce(&mut ExperimentConfig)) -> ComparisonReport {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = compared::experiment();
+    change(&mut experiment);
+    compared::write_complete(folder.path(), &experiment).unwrap();
+    judge::judge(&compared::read(folder.path()))
+}
+
+fn result<'a>(
+    report: &'a ComparisonReport,
+    family: &str,
+    a: &str,
+    b: &str,
+    endpoint: Endpoint,
+) -> &'a ComparisonResult {
+    let family = report.families.iter().find(|f| f.name == family).unwrap();
+    let same = |c: &&ComparisonResult| c.arms.a == a && c.arms.b == b && c.endpoint == endpoint;
+    family.comparisons.iter().find(same).unwrap()
+}
+
+#[test]
+fn known_differences_are_found_and_what_is_level_is_not() {
+    let report = complete(|_| {});
+    assert!(
+        report.complete && report.remarks.is_empty(),
+        "{:?}",
+        report.remarks
+    );
+    let verdict = |family, a, b| result(&report, family, a, b, Endpoint::ProbeAccuracy).verdict;
+    assert_eq!(verdict("b32", "dcl", "simclr"), Verdict::Above);
+    assert_eq!(verdict("b32", "simclr", "random"), Verdict::Above);
+    assert_eq!(
+        verdict("b32", "dclw-stop", "dclw-pass"),
+        Verdict::NoDifference
+    );
+    let dcl = result(&report, "b32", "dcl", "simclr", Endpoint::ProbeAccuracy);
+    let estimate = dcl.estimate.as_ref().unwrap();
+    for difference in &estimate.differences {
+        let expected = compared::accuracy("b32", "dcl", difference.seed)
+            - compared::accuracy("b32", "simclr", difference.seed);
+        assert!((difference.difference - expected).abs() < 1e-12);
+    }
+    assert_eq!(
+        (estimate.p, dcl.p_holm),
+        (2.0 / 256.0, Some(4.0 * 2.0 / 256.0))
+    );
+    assert!(estimate.t_interval.low < 0.03 && estimate.t_interval.high > 0.03);
+    let wide = dcl.simultaneous_interval.unwrap();
+    assert!(wide.low < estimate.t_interval.low && wide.high > estimate.t_interval.high);
+}
+
+#[test]
+fn the_mirrored_comparison_has_the_mirrored_verdict() {
+    let there = complete(|_| {});
+    let back = complete(|e| {
+        let swap = &mut e.families[0].comparisons[0];
+        std::mem::swap(&mut swap.a, &mut swap.b);
+    });
+    let a = result(&there, "b32", "dcl", "simclr", Endpoint::ProbeAccuracy);
+    let b = result(&back, "b32", "simclr", "dcl", Endpoint::ProbeAccuracy);
+    let means = [a, b].map(|c| c.estimate.as_ref().unwrap().mean);
+    assert!((means[0] + means[1]).abs() < 1e-12);
+    assert_eq!((a.verdict, b.verdict), (Verdict::Above, Verdict::Below));
+    assert_eq!(a.p_holm, b.p_holm);
+    // The prediction speaks of DCL above SimCLR in both.
+    assert_eq!(back.predictions[0].outcome, PredictionOutcome::Met);
+}
+
+#[test]
+fn predictions_are_held_against_what_was_measured() {
+    let outcomes = |report: &ComparisonReport| -> Vec<PredictionOutcome> {
+        report.predictions.iter().map(|p| p.outcome).collect()
+    };
+    use PredictionOutcome::{Contradicted, Met, Unresolved};
+    assert_eq!(
+        outcomes(&complete(|_| {})),
+        [Met, Met, Met, Met, Unresolved]
+    );
+    let turned = complete(|e| {
+        use chipmill_schemas::experiment::Expectation::{Above, Below};
+        for prediction in &mut e.predictions {
+            prediction.expect = match prediction.expect {
+                Above => Below,
+                Below => Above,
+                level => level,
+            };
+        }
+        e.predictions[3].within = Some(0.0005);
+    });
+    assert_eq!(
+        outcomes(&turned),
+        [
+            Contradicted,
+            Contradicted,
+            Contradicted,
+            Unresolved,
+            Unresolved
+        ]
+    );
+}
+
+#[test]
+fn lagging_early_is_seen_in_the_area_and_not_at_the_end() {
+    let report = complete(|_| {});
+    let early = result(
+        &report,
+        "b32",
+        "dclw-stop",
+        "dclw-pass",
+        Endpoint::EarlyArea,
+    );
+    let end = result(
+        &report,
+        "b32",
+        "dclw-stop",
+        "dclw-pass",
+        Endpoint::ProbeAccuracy,
+    );
+    assert_eq!(
+        (early.verdict, end.verdict),
+        (Verdict::Above, Verdict::NoDifference)
+    );
+}
+
+#[test]
+fn nothing_is_judged_before_all_seeds_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = compared::experiment();
+    compared::write_complete(folder.path(), &experiment).unwrap();
+    fs::remove_dir_all(folder.path().join("runs/b32-simclr-s7")).unwrap();
+    let report = judge::judge(&compared::read(folder.path()));
+    let dcl = result(&report, "b32", "dcl", "simclr", Endpoint::ProbeAccuracy);
+    assert_eq!((dcl.verdict, dcl.p_holm), (Verdict::Incomplete, None));
+    assert_eq!(dcl.estimate.as_ref().unwrap().differences.len(), 7);
+    assert_eq!(report.predictions[0].outcome, PredictionOutcome::Incomplete);
+    // The other family is whole.
+    let other = result(&report, "b128", "dcl", "simclr", Endpoint::ProbeAccuracy);
+    assert_eq!(other.verdict, Verdict::NoDifference);
+}
+
+#[test]
+fn a_family_that_asks_for_estimates_alone_is_not_judged() {
+    let report = complete(|e| e.families[0].verdicts = false);
+    let dcl = result(&report, "b32", "dcl", "simclr", Endpoint::ProbeAccuracy);
+    assert_eq!((dcl.verdict, dcl.p_holm), (Verdict::EstimateOnly, None));
+    assert!(dcl.estimate.is_some());
+    assert!(
+        report.sentences[1].contains("not judged"),
+        "{:?}",
+        report.sentences
+    );
+}
+
+#[test]
+fn the_score_is_that_of_the_last_checkpoint_and_never_of_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = compared::experiment();
+    compared::write_complete(folder.path(), &experiment).unwrap();
+    let before = judge::judge(&compared::read(folder.path()));
+    // A row in the middle that is better than every other.
+    let path = folder.path().join("runs/b32-simclr-s0/metrics.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let line = text.lines().nth(15).unwrap();
+    let score = line.split("\"probe_accuracy\":").nth(1).unwrap();
+    let score = score.split([',', '}']).next().unwrap();
+    fs::write(&path, text.replace(score, "0.999")).unwrap();
+    let after = judge::judge(&compared::read(folder.path()));
+    let of =
+        |r: &ComparisonReport| result(r, "b32", "dcl", "simclr", Endpoint::ProbeAccuracy).clone();
+    assert_eq!(of(&before), of(&after));
+}
+
+#[test]
+fn runs_that_are_missing_partial_failed_or_different_are_shown_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let experiment = compared::experiment();
+    compared::write_partial(out, &experiment).unwrap();
+    let runs = out.join("runs");
+    let config = runs.join("b32-simclr-s0/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        text.replace("temperature = 0.1", "temperature = 1.0"),
+    )
+    .unwrap();
+    fs::remove_dir_all(runs.join("b32-dcl-s0/probe")).unwrap();
+    fs::write(runs.join("b32-dclw-stop-s0/status.json"), "{").unwrap();
+    let probe = runs.join("b32-dclw-pass-s0/probe/notes4.json");
+    let text = fs::read_to_string(&probe).unwrap();
+    fs::write(&probe, text.replace("\"step\":400", "\"step\":200")).unwrap();
+    let report = judge::judge(&compared::read(out));
+    let run = |name: &str| report.runs.iter().find(|r| r.folder == name).unwrap();
+    for (name, standing, message) in [
+        (
+            "b32-simclr-s0",
+            RunStanding::Different,
+            "loss.temperature is 1.0, the experiment asks for 0.1",
+        ),
+        ("b32-dcl-s0", RunStanding::NotScored, "has not been probed"),
+        ("b32-dclw-stop-s0", RunStanding::Failed, "status.json"),
+        (
+            "b32-dclw-pass-s0",
+            RunStanding::NotScored,
+            "of step 200, not of the last step 400",
+        ),
+    ] {
+        let run = run(name);
+        assert_eq!(run.standing, standing, "{name}");
+        assert!(
+            run.message.as_ref().unwrap().contains(message),
+            "{:?}",
+            run.message
+        );
+        assert!(run.values.is_empty(), "{name}");
+    }
+    assert_eq!(run("b32-simclr-s7").standing, RunStanding::Missing);
+    assert_eq!(run("b32-random-s0").standing, RunStanding::Counted);
+    let standings: Vec<RunStanding> = report.runs.iter().map(|r| r.standing).collect();
+    assert!(
+        standings.contains(&RunStanding::Running) && standings.contains(&RunStanding::Interrupted)
+    );
+    let page = report_page(out);
+    for words in [
+        "another configuration",
+        "not scored",
+        "at work, or killed",
+        "27 of 72 runs",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains(&out.display().to_string()));
+}
+
+#[test]
+fn different_stores_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    compared::write_complete(folder.path(), &compared::experiment()).unwrap();
+    let path = folder.path().join("runs/b32-simclr-s3/environment.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("9f2c1b7d", "00000000")).unwrap();
+    let report = judge::judge(&compared::read(folder.path()));
+    assert!(
+        report.remarks[0].contains("2 different stores"),
+        "{:?}",
+        report.remarks
+    );
+}
+
+fn report_page(out: &Path) -> String {
+    let page = fs::read_to_string(write_comparison(out).unwrap().0).unwrap();
+    drawing::check_all(&page);
+    for entry in fs::read_dir(out.join("plots")).unwrap() {
+        drawing::check(&fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    page
+}
+
+#[test]
+fn the_whole_report_has_every_part_and_needs_nothing_from_anywhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    compared::write_complete(out, &compared::experiment()).unwrap();
+    compared::write_extras(out).unwrap();
+    let page = report_page(out);
+    for part in [
+        "DCL is above SimCLR by 3.",
+        "no difference was detected between DCLW stop and DCLW pass",
+        "Of 5 predictions written down beforehand, 4 were met and 1 was left open",
+        "Smooth the lines",
+        "id=\"curve-b32\"",
+        "id=\"differences-b32-probe_accuracy\"",
+        "id=\"q-b32\"",
+        "id=\"rank-me-b128\"",
+        "id=\"confusion-b32-dclw-stop\"",
+        "id=\"gradients-q\"",
+        "id=\"features-b32-simclr-s0\"",
+        "data:image/png;base64,",
+        "chipmill compare experiment.toml --store data/sample-v1.zarr",
+        "AMD EPYC 7R13",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let own = page
+        .replace("xmlns=\"http://www.w3.org/2000/svg\"", "")
+        .replace("src=\"data:image/png;base64,", "");
+    for forbidden in ["http:", "https:", "<script", "src=", "url(", "@import"] {
+        assert!(!own.contains(forbidden), "{forbidden}");
+    }
+    for file in [
+        "comparison.json",
+        "runs.csv",
+        "comparisons.csv",
+        "curves.csv",
+        "plots/curve-b32.svg",
+    ] {
+        assert!(out.join(file).exists(), "{file}");
+    }
+    let json = fs::read_to_string(out.join("comparison.json")).unwrap();
+    let read: ComparisonReport = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, judge::judge(&compared::read(out)));
+}
+
+#[test]
+fn tables_have_one_line_each_and_the_same_cells() {
+    let folder = tempfile::tempdir().unwrap();
+    compared::write_partial(folder.path(), &compared::experiment()).unwrap();
+    let rendered = render(&compared::read(folder.path()));
+    let table = |name: &str| {
+        let file = rendered.files.iter().find(|f| f.0 == name).unwrap();
+        String::from_utf8(file.1.clone()).unwrap()
+    };
+    for (name, lines) in [("runs.csv", 72), ("comparisons.csv", (4 + 2) * 4)] {
+        let text = table(name);
+        assert_eq!(text.lines().count(), 1 + lines, "{name}");
+    }
+    for name in ["comparisons.csv", "curves.csv"] {
+        let text = table(name);
+        let cells = text.lines().next().unwrap().matches(',').count();
+        assert!(
+            text.lines().all(|l| l.matches(',').count() == cells),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_same_comparison_gives_the_same_bytes_wherever_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let render = |name: &str| {
+        let out = folder.path().join(name);
+        compared::write_complete(&out, &compared::experiment()).unwrap();
+        compared::write_extras(&out).unwrap();
+        write_comparison(&out).unwrap();
+        // A second report does not read what the first has written.
+        write_comparison(&out).unwrap();
+        let rendered = render(&compared::read(&out));
+        for (file, bytes) in &rendered.files {
+            assert!(fs::read(out.join(file)).unwrap() == *bytes, "{file}");
+        }
+        rendered
+    };
+    assert!(render("a/comparison") == render("b/c/d"));
+}
+
+#[test]
+fn a_family_more_does_not_change_the_figures_of_another() {
+    let both = complete(|_| {});
+    let one = complete(|e| {
+        e.families.truncate(1);
+        e.predictions
+            .retain(|p| p.family == "b32" && p.than_in.is_none());
+    });
+    assert_eq!(both.families[0], one.families[0]);
+}
+
+#[test]
+fn a_comparison_without_a_single_run_renders() {
+    let folder = tempfile::tempdir().unwrap();
+    compared::write_experiment(folder.path(), &compared::experiment()).unwrap();
+    let page = report_page(folder.path());
+    assert!(page.contains("So far 0 of 72 runs are finished and scored"));
+    assert!(page.contains("No run was probed during training."));
+}
+
+#[test]
+fn one_seed_renders_without_intervals() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = compared::experiment();
+    experiment.seeds = vec![5];
+    experiment
+        .families
+        .iter_mut()
+        .for_each(|f| f.verdicts = false);
+    compared::write_complete(folder.path(), &experiment).unwrap();
+    let page = report_page(folder.path());
+    assert!(page.contains("made-up"));
+    let report = judge::judge(&compared::read(folder.path()));
+    assert!(
+        report.families[0]
+            .comparisons
+            .iter()
+            .all(|c| c.estimate.is_none())
+    );
+}
+
+#[test]
+fn words_from_outside_cannot_break_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = compared::experiment();
+    experiment.question = "</p><script>alert(1)</script>".to_owned();
+    experiment.arms[0].label = Some("<img src=x>".to_owned());
+    experiment.predictions[0].text = "</table><script>".to_owned();
+    compared::write_complete(folder.path(), &experiment).unwrap();
+    let page = report_page(folder.path());
+    assert!(!page.contains("<script") && !page.contains("<img"));
+}
+
+#[test]
+fn a_broken_experiment_or_extra_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let error = ComparisonFolder::read(out).unwrap_err();
+    assert!(
+        matches!(error, ReportError::NotAComparison { .. }),
+        "{error}"
+    );
+    compared::write_partial(out, &compared::experiment()).unwrap();
+    let broken = |file: &str, text: &[u8], words: &str| {
+        let path = out.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let before = fs::read(&path).ok();
+        fs::write(&path, text).unwrap();
+        let error = ComparisonFolder::read(out).unwrap_err().to_string();
+        assert!(error.contains(words), "{file}: {error}");
+        before
+            .map_or_else(|| fs::remove_file(&path), |b| fs::write(&path, b))
+            .unwrap();
+    };
+    broken("experiment.toml", b"nme = \"x\"", "did you mean `name`");
+    broken("gradients.json", b"{}", "a study of gradients");
+    broken("features/a.json", b"{\"titel\": 1}", "a map of features");
+    broken("sheets/a.png", b"GIF89a", "does not begin as a PNG file");
+    ComparisonFolder::read(out).unwrap();
+}
+
+#[test]
+fn a_run_at_work_that_has_not_logged_yet_is_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = compared::experiment();
+    compared::write_experiment(folder.path(), &experiment).unwrap();
+    let run = experiment.runs().next().unwrap();
+    compared::write_run(folder.path(), &experiment, &run, RunState::Running, 0).unwrap();
+    report_page(folder.path());
+}
