@@ -154,6 +154,10 @@ pub struct Family {
     /// Changes to the configuration, as `key=value`.
     #[serde(default)]
     pub set: Vec<String>,
+    /// A probe every so many steps in this family, in place of `probe.every_steps`: families of other
+    /// batch sizes have other numbers of steps.
+    #[serde(default)]
+    pub probe_every_steps: Option<u64>,
     /// Which arms, by name; empty means all.
     #[serde(default)]
     pub arms: Vec<String>,

@@ -40,6 +40,12 @@ impl ExperimentConfig {
         })
     }
 
+    /// Runs of this family are probed every so many steps during training; 0 means not.
+    #[must_use]
+    pub fn probe_every(&self, family: &Family) -> u64 {
+        family.probe_every_steps.unwrap_or(self.probe.every_steps)
+    }
+
     /// The family of that name.
     #[must_use]
     pub fn family(&self, name: &str) -> Option<&Family> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Endpoint, Expectation, ExperimentConfig, Family, Prediction, ProbeClassifier, seeds_needed,
-    smallest_p,
+    Endpoint, Expectation, ExperimentConfig, Family, PlannedRun, Prediction, ProbeClassifier,
+    seeds_needed, smallest_p,
 };
 use crate::config::{ConfigError, resolve};
 use crate::nearest;
@@ -153,7 +153,8 @@ impl ExperimentConfig {
             let message = format!("`{name}` needs `{word}` among probe.classifiers");
             return Err(bad(key, message));
         }
-        if endpoint == Endpoint::EarlyArea && self.probe.every_steps == 0 {
+        let never = |f: &Family| self.probe_every(f) == 0;
+        if endpoint == Endpoint::EarlyArea && self.families.iter().any(never) {
             let message = format!("`{name}` needs probes during training: set probe.every_steps");
             return Err(bad(key, message));
         }
@@ -268,6 +269,7 @@ impl ExperimentConfig {
                 let message = e.to_string();
                 bad(format!("run `{}`", run.name()), message)
             })?;
+            self.check_early_area(&run, config.max_steps)?;
             let family = run.family.name.as_str();
             match steps.iter().find(|(name, _)| *name == family) {
                 Some(&(_, others)) if others != config.max_steps => {
@@ -280,6 +282,22 @@ impl ExperimentConfig {
                 Some(_) => {}
                 None => steps.push((family, config.max_steps)),
             }
+        }
+        Ok(())
+    }
+
+    /// The area needs a probe at, or after, the end of its stretch, and one before.
+    fn check_early_area(&self, run: &PlannedRun<'_>, max_steps: u64) -> Result<(), ConfigError> {
+        let wanted = self.endpoints.all().any(|e| e == Endpoint::EarlyArea);
+        let stretch = self.endpoints.early_share * (max_steps as f64);
+        let every = self.probe_every(run.family);
+        if wanted && !run.arm.random_encoder && (every as f64) > stretch {
+            let message = format!(
+                "probes every {every} steps, expected {stretch:.0} or fewer: `early_area` is over the \
+                 first {} of {max_steps} steps",
+                self.endpoints.early_share
+            );
+            return Err(bad(format!("family `{}`", run.family.name), message));
         }
         Ok(())
     }
