@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .nth(1)
         .ok_or("usage: look_compare FOLDER")?
         .into();
-    let experiment = compared::experiment();
+    let experiment = compared::experiment()?;
     let complete = folder.join("complete");
     compared::write_complete(&complete, &experiment)?;
     compared::write_extras(&complete)?;

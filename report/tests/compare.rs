@@ -13,12 +13,20 @@ use chipmill_schemas::run::RunState;
 
 use crate::{compared, drawing};
 
+fn experiment() -> ExperimentConfig {
+    compared::experiment().unwrap()
+}
+
+fn read(out: &Path) -> ComparisonFolder {
+    ComparisonFolder::read(out).unwrap()
+}
+
 fn complete(change: impl FnOnce(&mut ExperimentConfig)) -> ComparisonReport {
     let folder = tempfile::tempdir().unwrap();
-    let mut experiment = compared::experiment();
+    let mut experiment = experiment();
     change(&mut experiment);
     compared::write_complete(folder.path(), &experiment).unwrap();
-    judge::judge(&compared::read(folder.path()))
+    judge::judge(&read(folder.path()))
 }
 
 fn result<'a>(
@@ -140,10 +148,10 @@ fn lagging_early_is_seen_in_the_area_and_not_at_the_end() {
 #[test]
 fn nothing_is_judged_before_all_seeds_are_there() {
     let folder = tempfile::tempdir().unwrap();
-    let experiment = compared::experiment();
+    let experiment = experiment();
     compared::write_complete(folder.path(), &experiment).unwrap();
     fs::remove_dir_all(folder.path().join("runs/b32-simclr-s7")).unwrap();
-    let report = judge::judge(&compared::read(folder.path()));
+    let report = judge::judge(&read(folder.path()));
     let dcl = result(&report, "b32", "dcl", "simclr", Endpoint::ProbeAccuracy);
     assert_eq!((dcl.verdict, dcl.p_holm), (Verdict::Incomplete, None));
     assert_eq!(dcl.estimate.as_ref().unwrap().differences.len(), 7);
@@ -169,9 +177,9 @@ fn a_family_that_asks_for_estimates_alone_is_not_judged() {
 #[test]
 fn the_score_is_that_of_the_last_checkpoint_and_never_of_the_best() {
     let folder = tempfile::tempdir().unwrap();
-    let experiment = compared::experiment();
+    let experiment = experiment();
     compared::write_complete(folder.path(), &experiment).unwrap();
-    let before = judge::judge(&compared::read(folder.path()));
+    let before = judge::judge(&read(folder.path()));
     // A row in the middle that is better than every other.
     let path = folder.path().join("runs/b32-simclr-s0/metrics.jsonl");
     let text = fs::read_to_string(&path).unwrap();
@@ -179,7 +187,7 @@ fn the_score_is_that_of_the_last_checkpoint_and_never_of_the_best() {
     let score = line.split("\"probe_accuracy\":").nth(1).unwrap();
     let score = score.split([',', '}']).next().unwrap();
     fs::write(&path, text.replace(score, "0.999")).unwrap();
-    let after = judge::judge(&compared::read(folder.path()));
+    let after = judge::judge(&read(folder.path()));
     let of =
         |r: &ComparisonReport| result(r, "b32", "dcl", "simclr", Endpoint::ProbeAccuracy).clone();
     assert_eq!(of(&before), of(&after));
@@ -189,7 +197,7 @@ fn the_score_is_that_of_the_last_checkpoint_and_never_of_the_best() {
 fn runs_that_are_missing_partial_failed_or_different_are_shown_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    let experiment = compared::experiment();
+    let experiment = experiment();
     compared::write_partial(out, &experiment).unwrap();
     let runs = out.join("runs");
     let config = runs.join("b32-simclr-s0/config.toml");
@@ -204,7 +212,7 @@ fn runs_that_are_missing_partial_failed_or_different_are_shown_as_such() {
     let probe = runs.join("b32-dclw-pass-s0/probe/notes4.json");
     let text = fs::read_to_string(&probe).unwrap();
     fs::write(&probe, text.replace("\"step\":400", "\"step\":200")).unwrap();
-    let report = judge::judge(&compared::read(out));
+    let report = judge::judge(&read(out));
     let run = |name: &str| report.runs.iter().find(|r| r.folder == name).unwrap();
     for (name, standing, message) in [
         (
@@ -250,11 +258,11 @@ fn runs_that_are_missing_partial_failed_or_different_are_shown_as_such() {
 #[test]
 fn different_stores_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();
-    compared::write_complete(folder.path(), &compared::experiment()).unwrap();
+    compared::write_complete(folder.path(), &experiment()).unwrap();
     let path = folder.path().join("runs/b32-simclr-s3/environment.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("9f2c1b7d", "00000000")).unwrap();
-    let report = judge::judge(&compared::read(folder.path()));
+    let report = judge::judge(&read(folder.path()));
     assert!(
         report.remarks[0].contains("2 different stores"),
         "{:?}",
@@ -275,7 +283,7 @@ fn report_page(out: &Path) -> String {
 fn the_whole_report_has_every_part_and_needs_nothing_from_anywhere_else() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    compared::write_complete(out, &compared::experiment()).unwrap();
+    compared::write_complete(out, &experiment()).unwrap();
     compared::write_extras(out).unwrap();
     let page = report_page(out);
     for part in [
@@ -313,14 +321,14 @@ fn the_whole_report_has_every_part_and_needs_nothing_from_anywhere_else() {
     }
     let json = fs::read_to_string(out.join("comparison.json")).unwrap();
     let read: ComparisonReport = serde_json::from_str(&json).unwrap();
-    assert_eq!(read, judge::judge(&compared::read(out)));
+    assert_eq!(read, judge::judge(&read(out)));
 }
 
 #[test]
 fn tables_have_one_line_each_and_the_same_cells() {
     let folder = tempfile::tempdir().unwrap();
-    compared::write_partial(folder.path(), &compared::experiment()).unwrap();
-    let rendered = render(&compared::read(folder.path()));
+    compared::write_partial(folder.path(), &experiment()).unwrap();
+    let rendered = render(&read(folder.path()));
     let table = |name: &str| {
         let file = rendered.files.iter().find(|f| f.0 == name).unwrap();
         String::from_utf8(file.1.clone()).unwrap()
@@ -344,12 +352,12 @@ fn the_same_comparison_gives_the_same_bytes_wherever_it_lies() {
     let folder = tempfile::tempdir().unwrap();
     let render = |name: &str| {
         let out = folder.path().join(name);
-        compared::write_complete(&out, &compared::experiment()).unwrap();
+        compared::write_complete(&out, &experiment()).unwrap();
         compared::write_extras(&out).unwrap();
         write_comparison(&out).unwrap();
         // A second report does not read what the first has written.
         write_comparison(&out).unwrap();
-        let rendered = render(&compared::read(&out));
+        let rendered = render(&read(&out));
         for (file, bytes) in &rendered.files {
             assert!(fs::read(out.join(file)).unwrap() == *bytes, "{file}");
         }
@@ -372,7 +380,7 @@ fn a_family_more_does_not_change_the_figures_of_another() {
 #[test]
 fn a_comparison_without_a_single_run_renders() {
     let folder = tempfile::tempdir().unwrap();
-    compared::write_experiment(folder.path(), &compared::experiment()).unwrap();
+    compared::write_experiment(folder.path(), &experiment()).unwrap();
     let page = report_page(folder.path());
     assert!(page.contains("So far 0 of 72 runs are finished and scored"));
     assert!(page.contains("No run was probed during training."));
@@ -381,7 +389,7 @@ fn a_comparison_without_a_single_run_renders() {
 #[test]
 fn one_seed_renders_without_intervals() {
     let folder = tempfile::tempdir().unwrap();
-    let mut experiment = compared::experiment();
+    let mut experiment = experiment();
     experiment.seeds = vec![5];
     experiment
         .families
@@ -390,7 +398,7 @@ fn one_seed_renders_without_intervals() {
     compared::write_complete(folder.path(), &experiment).unwrap();
     let page = report_page(folder.path());
     assert!(page.contains("made-up"));
-    let report = judge::judge(&compared::read(folder.path()));
+    let report = judge::judge(&read(folder.path()));
     assert!(
         report.families[0]
             .comparisons
@@ -402,7 +410,7 @@ fn one_seed_renders_without_intervals() {
 #[test]
 fn words_from_outside_cannot_break_the_page() {
     let folder = tempfile::tempdir().unwrap();
-    let mut experiment = compared::experiment();
+    let mut experiment = experiment();
     experiment.question = "</p><script>alert(1)</script>".to_owned();
     experiment.arms[0].label = Some("<img src=x>".to_owned());
     experiment.predictions[0].text = "</table><script>".to_owned();
@@ -420,7 +428,7 @@ fn a_broken_experiment_or_extra_is_an_error_that_names_it() {
         matches!(error, ReportError::NotAComparison { .. }),
         "{error}"
     );
-    compared::write_partial(out, &compared::experiment()).unwrap();
+    compared::write_partial(out, &experiment()).unwrap();
     let broken = |file: &str, text: &[u8], words: &str| {
         let path = out.join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -442,7 +450,7 @@ fn a_broken_experiment_or_extra_is_an_error_that_names_it() {
 #[test]
 fn a_run_at_work_that_has_not_logged_yet_is_no_obstacle() {
     let folder = tempfile::tempdir().unwrap();
-    let experiment = compared::experiment();
+    let experiment = experiment();
     compared::write_experiment(folder.path(), &experiment).unwrap();
     let run = experiment.runs().next().unwrap();
     compared::write_run(folder.path(), &experiment, &run, RunState::Running, 0).unwrap();

@@ -43,7 +43,7 @@ fn get(address: SocketAddr, path: &str) -> (u16, String) {
 fn a_comparison_at_work_is_served_and_drawn_again_when_it_changes() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path();
-    let experiment = compared::experiment();
+    let experiment = compared::experiment().unwrap();
     compared::write_experiment(out, &experiment).unwrap();
     with_server(out, |address| {
         let (status, page) = get(address, "/");
@@ -66,7 +66,7 @@ fn only_files_of_the_report_are_given_whatever_the_path() {
     let out = folder.path().join("comparison");
     std::fs::create_dir_all(&out).unwrap();
     std::fs::write(folder.path().join("secret.txt"), "secret").unwrap();
-    compared::write_partial(&out, &compared::experiment()).unwrap();
+    compared::write_partial(&out, &compared::experiment().unwrap()).unwrap();
     std::fs::write(out.join("private.csv"), "secret").unwrap();
     with_server(&out, |address| {
         let (status, csv) = get(address, "/runs.csv");

@@ -1,6 +1,8 @@
 //! Which figures a comparison has.
 
-use chipmill_schemas::comparison::{ComparisonReport, FamilyResult, FeatureMap, Interval, Verdict};
+use chipmill_schemas::comparison::{
+    ComparisonReport, FamilyResult, FeatureMap, Interval, RunResult, Verdict,
+};
 use chipmill_schemas::experiment::{Arm, Colour, Endpoint, ExperimentConfig, Family};
 use chipmill_schemas::probe::Scores;
 use chipmill_schemas::run::MetricsRow;
@@ -21,8 +23,10 @@ use crate::table::or_nan;
 /// The figures of one family.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct FamilyDrawings {
-    /// Its name.
+    /// Its name in files.
     pub(super) name: String,
+    /// Its name for readers.
+    pub(super) title: String,
     /// Scores over steps.
     pub(super) curve: Option<Figure>,
     /// Paired differences, the primary endpoint's first.
@@ -60,9 +64,10 @@ impl Drawings {
         let results = folder.experiment.families.iter().zip(&report.families);
         let family = |(family, result): (&Family, &FamilyResult)| FamilyDrawings {
             name: family.name.clone(),
+            title: family.title().to_owned(),
             curve: score_curve(folder, family),
             differences: differences(&folder.experiment, family, result),
-            arms: arms(&folder.experiment, family, result),
+            arms: arms(&folder.experiment, family, result, &report.runs),
             monitors: monitors(folder, family),
             confusion: confusion(folder, family),
         };
@@ -238,7 +243,12 @@ fn difference_chart(
     }
 }
 
-fn arms(experiment: &ExperimentConfig, family: &Family, result: &FamilyResult) -> Vec<Figure> {
+fn arms(
+    experiment: &ExperimentConfig,
+    family: &Family,
+    result: &FamilyResult,
+    runs: &[RunResult],
+) -> Vec<Figure> {
     let draw = |endpoint: Endpoint| {
         let of_endpoint = result.arms.iter().filter(|a| a.endpoint == endpoint);
         let row = |a: &chipmill_schemas::comparison::ArmResult| Row {
@@ -253,7 +263,11 @@ fn arms(experiment: &ExperimentConfig, family: &Family, result: &FamilyResult) -
             class: experiment
                 .arm(&a.arm)
                 .map_or_else(String::new, |arm| class(experiment, arm)),
-            points: Vec::new(),
+            points: runs
+                .iter()
+                .filter(|r| r.family == family.name && r.arm == a.arm)
+                .filter_map(|r| r.values.get(&endpoint).copied())
+                .collect(),
             mean: a.mean,
             interval: a.interval.map(ends),
             wide: None,

@@ -5,10 +5,11 @@
 //! 2110.06848). Where q is near 1 for every anchor the two losses give the same step.
 
 use chipmill_schemas::comparison::{GradientRow, GradientStudy};
+use chipmill_schemas::experiment::Family;
 
 use super::read::ComparisonFolder;
 use crate::figures::Figure;
-use crate::number::counted;
+use crate::number::{counted, float};
 use crate::plot::arms::{ArmChart, ArmSeries};
 use crate::plot::lines::Include;
 use crate::plot::scale::{Label, Spread};
@@ -47,7 +48,7 @@ pub(super) fn figures(folder: &ComparisonFolder) -> Vec<Figure> {
         .draw(),
         caption: caption.to_owned(),
     };
-    vec![
+    let mut figures = vec![
         figure(
             "cosine",
             "Cosine between SimCLR's and DCL's gradients",
@@ -68,7 +69,61 @@ pub(super) fn figures(folder: &ComparisonFolder) -> Vec<Figure> {
             "Line: mean over anchors; band: 5th to 95th percentile; dotted: theory, for the mean \
              cosine of the positives and negatives like random directions.",
         ),
-    ]
+    ];
+    figures.extend(histograms(folder, study, &note));
+    figures
+}
+
+/// Anchors by q, one figure a family: which temperatures leave a spread for a loss to act on.
+fn histograms(folder: &ComparisonFolder, study: &GradientStudy, note: &str) -> Vec<Figure> {
+    let draw = |family: &Family| {
+        let mut rows: Vec<&GradientRow> = rows_of(study, family);
+        rows.retain(|r| r.q_histogram.iter().sum::<u64>() > 0);
+        let classes = COLOURS.into_iter().chain(["k-red", "k-brown", "k-grey"]);
+        let series = rows
+            .iter()
+            .zip(classes.cycle())
+            .map(|(row, class)| ArmSeries {
+                label: format!("T = {}", row.temperature),
+                class: class.to_owned(),
+                line: shares(&row.q_histogram),
+                ..ArmSeries::default()
+            });
+        let series: Vec<ArmSeries> = series.collect();
+        (!series.is_empty()).then(|| Figure {
+            name: format!("gradients-histogram-{}", family.name),
+            svg: ArmChart {
+                title: format!("{}: anchors by q", family.title()),
+                note: note.to_owned(),
+                x: "q".to_owned(),
+                x_spread: Spread::Linear,
+                x_label: Label::Plain,
+                label: Label::Percent,
+                include: Include::Zero,
+                series,
+            }
+            .draw(),
+            caption: "Share of the anchors in each bin of q. All at the right end: nothing \
+                      distinguishes the two losses."
+                .to_owned(),
+        })
+    };
+    folder.experiment.families.iter().filter_map(draw).collect()
+}
+
+fn rows_of<'a>(study: &'a GradientStudy, family: &Family) -> Vec<&'a GradientRow> {
+    let mine = |r: &&GradientRow| r.family == family.name;
+    let mut rows: Vec<&GradientRow> = study.rows.iter().filter(mine).collect();
+    rows.sort_by(|a, b| a.temperature.total_cmp(&b.temperature));
+    rows
+}
+
+/// The middle of each bin and its share.
+fn shares(bins: &[u64]) -> Vec<(f64, f64)> {
+    let total = float(bins.iter().sum());
+    let count = float(bins.len() as u64);
+    let share = |(k, bin): (u64, &u64)| ((float(k) + 0.5) / count, float(*bin) / total);
+    (0..).zip(bins).map(share).collect()
 }
 
 fn each(
@@ -82,13 +137,8 @@ fn each(
         .families
         .iter()
         .zip(COLOURS.into_iter().cycle());
-    let series = |(family, class): (&chipmill_schemas::experiment::Family, &str)| {
-        let mut rows: Vec<&GradientRow> = study
-            .rows
-            .iter()
-            .filter(|r| r.family == family.name)
-            .collect();
-        rows.sort_by(|a, b| a.temperature.total_cmp(&b.temperature));
+    let series = |(family, class): (&Family, &str)| {
+        let rows = rows_of(study, family);
         let line: Vec<(f64, f64)> = rows.iter().map(|r| (r.temperature, value(r))).collect();
         let theory = theory(&rows);
         let band = rows.iter().map(|r| (r.temperature, r.q_p5, r.q_p95));

@@ -147,7 +147,7 @@ fn monitors(drawings: &Drawings) -> Markup {
             h2 { "Loss and monitors" }
             @if !any { p.remark { "Nothing was logged yet." } }
             @for f in drawings.families.iter().filter(|f| !f.monitors.is_empty()) {
-                @if drawings.families.len() > 1 { h3 { (f.name) } }
+                @if drawings.families.len() > 1 { h3 { (f.title) } }
                 (family(f))
             }
         }

@@ -188,10 +188,8 @@ fn compared(
     let whole = |e: &Option<Estimate>| e.as_ref().is_some_and(|e| e.differences.len() == seeds);
     let complete = estimates.iter().all(whole);
     let p: Vec<f64> = estimates.iter().flatten().map(|e| e.p).collect();
-    let mut corrected = complete
-        .then(|| holm::holm(&p))
-        .unwrap_or_default()
-        .into_iter();
+    let corrected = if complete { holm::holm(&p) } else { Vec::new() };
+    let mut corrected = corrected.into_iter();
     let result = |(arms, estimate): (&Comparison, Option<Estimate>)| {
         let p_holm = corrected.next();
         let numbers: Vec<f64> = estimate.iter().flat_map(numbers).collect();

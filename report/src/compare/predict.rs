@@ -93,15 +93,14 @@ fn listed(
     }
     let family = families.iter().find(|f| f.name == prediction.family)?;
     let (a, b) = (&prediction.a, &prediction.b);
-    let found = family.comparisons.iter().find_map(|c| {
+    family.comparisons.iter().find_map(|c| {
         let same = c.endpoint == endpoint && c.verdict != Verdict::EstimateOnly;
         match (&c.arms.a, &c.arms.b) {
             (x, y) if same && x == a && y == b => Some(c.verdict),
             (x, y) if same && x == b && y == a => Some(mirrored(c.verdict)),
             _ => None,
         }
-    });
-    found
+    })
 }
 
 const fn mirrored(verdict: Verdict) -> Verdict {

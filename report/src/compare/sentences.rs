@@ -156,7 +156,7 @@ fn family_words(experiment: &ExperimentConfig, results: &[&ComparisonResult]) ->
     if !level.is_empty() {
         words.push(format!(
             "no difference was detected between {}",
-            and(&level.iter().map(String::as_str).collect::<Vec<_>>())
+            level.join(", nor between ")
         ));
     }
     (!words.is_empty()).then(|| and(&words.iter().map(String::as_str).collect::<Vec<_>>()))

@@ -91,7 +91,10 @@ impl RowChart {
             r.points.iter().copied().chain(r.mean).chain(ends)
         });
         let zero = self.about_zero.then_some(0.0);
-        let any = self.rows.iter().any(|r| !r.points.is_empty());
+        let any = self
+            .rows
+            .iter()
+            .any(|r| r.mean.is_some() || !r.points.is_empty());
         let (low, high) = bounds(values.chain(zero)).filter(|_| any)?;
         let room = ((high - low) * 0.06).max(1e-6);
         Some((low - room, high + room))

@@ -10,6 +10,8 @@
 mod endpoint;
 mod question;
 mod runs;
+#[cfg(test)]
+mod shipped;
 mod validate;
 
 use schemars::JsonSchema;

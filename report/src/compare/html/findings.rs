@@ -3,7 +3,7 @@
 use chipmill_schemas::comparison::{
     ComparisonReport, ComparisonResult, FamilyResult, PredictionBasis, PredictionOutcome, Verdict,
 };
-use chipmill_schemas::experiment::{Expectation, ExperimentConfig};
+use chipmill_schemas::experiment::{Endpoint, Expectation, ExperimentConfig};
 use maud::{Markup, html};
 
 use super::super::figures::{Drawings, class};
@@ -47,20 +47,32 @@ pub(super) fn section(
                 @for (family, result) in experiment.families.iter().zip(&report.families) {
                     @if !family.comparisons.is_empty() {
                         h3 { (family.title()) }
-                        (table(experiment, report, result))
+                        (table(experiment, result, |e| e == report.primary))
                         (notes(experiment, report, result))
                     }
                 }
-                (folded("Secondary endpoints", &others))
+                @if !experiment.endpoints.secondary.is_empty() {
+                    details {
+                        summary { "Secondary endpoints" }
+                        @for (family, result) in experiment.families.iter().zip(&report.families) {
+                            @if !family.comparisons.is_empty() {
+                                h3 { (family.title()) }
+                                (table(experiment, result, |e| e != report.primary))
+                            }
+                        }
+                        div.figures { @for figure in &others { (figure_box(figure)) } }
+                    }
+                }
             }
         }
     }
 }
 
+/// The comparisons on some endpoints.
 fn table(
     experiment: &ExperimentConfig,
-    report: &ComparisonReport,
     result: &FamilyResult,
+    wanted: impl Fn(Endpoint) -> bool,
 ) -> Markup {
     let level = level_of(experiment);
     let interval = format!("{level}\u{a0}% t interval");
@@ -79,8 +91,8 @@ fn table(
                     }
                 }
                 tbody {
-                    @for c in &result.comparisons {
-                        tr.lead[c.endpoint == report.primary] { (row(experiment, report, c, &interval)) }
+                    @for c in result.comparisons.iter().filter(|c| wanted(c.endpoint)) {
+                        tr { (row(experiment, c, &interval)) }
                     }
                 }
             }
@@ -88,12 +100,7 @@ fn table(
     }
 }
 
-fn row(
-    experiment: &ExperimentConfig,
-    report: &ComparisonReport,
-    c: &ComparisonResult,
-    interval: &str,
-) -> Markup {
+fn row(experiment: &ExperimentConfig, c: &ComparisonResult, interval: &str) -> Markup {
     let (a, b) = (title(experiment, &c.arms.a), title(experiment, &c.arms.b));
     let estimate = c.estimate.as_ref();
     let pairs = estimate.map_or(0, |e| e.differences.len()) as u64;
@@ -102,9 +109,7 @@ fn row(
         th scope="row" {
             (a) " \u{2212} " (b)
             span.what {
-                (c.endpoint.title())
-                @if c.endpoint == report.primary { ", primary" }
-                ", " (counted(pairs, "pair", "pairs"))
+                (c.endpoint.title()) ", " (counted(pairs, "pair", "pairs"))
             }
         }
         td.number data-name="Mean, points" { @if let Some(e) = estimate { (signed(e.mean)) } }

@@ -141,81 +141,84 @@ fn comparisons_that_the_seeds_cannot_resolve_are_refused_with_the_seeds_needed()
     read(&few.replacen("name = \"b32\"", "name = \"b32\"\nverdicts = false", 1)).unwrap();
 }
 
+/// A part of the whole text, what stands in its place, and words of the error.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "a = \"dcl\"",
+        "a = \"dcll\"",
+        "`dcll` is not known; did you mean `dcl`",
+    ),
+    (
+        "b = \"simclr\"",
+        "b = \"dcl\"",
+        "compares `dcl` with itself",
+    ),
+    (
+        "arms = [\"simclr\", \"dcl\"]",
+        "arms = [\"simclr\", \"random\"]",
+        "prediction 1, a",
+    ),
+    (
+        "name = \"dcl\"",
+        "name = \"simclr\"",
+        "`simclr` is there twice",
+    ),
+    ("name = \"random\"", "name = \"Random!\"", "`Random!`"),
+    ("seeds = [0, 1,", "seeds = [0, 0,", "names a seed twice"),
+    ("loss.kind=dcl", "loss.knd=dcl", "did you mean `kind`"),
+    (
+        "loss.kind=dcl",
+        "max_steps=50",
+        "has max_steps 50 where others of its family have 100",
+    ),
+    (
+        "loss.kind=dcl",
+        "loss.temperature=0",
+        "expected a number above 0",
+    ),
+    ("\"one_vs_rest\", \"knn\"", "\"one_vs_rest\"", "needs `knn`"),
+    (
+        "every_steps = 10",
+        "every_steps = 0",
+        "needs probes during training",
+    ),
+    ("task = \"notes4\"", "labels = 19", "needs a `task`"),
+    (
+        "task = \"notes4\"",
+        "task = \"notes4\"\nlabels = 19",
+        "has both",
+    ),
+    (
+        "expect = \"above\"",
+        "expect = \"level\"",
+        "is missing: `level`",
+    ),
+    (
+        "expect = \"above\"",
+        "expect = \"above\"\nwithin = 0.1",
+        "goes with",
+    ),
+    (
+        "than_in = \"b128\"",
+        "than_in = \"b64\"",
+        "`b64` is not known",
+    ),
+    ("question = ", "quesion = ", "did you mean `question`"),
+    (
+        "[endpoints]",
+        "[statistics]\nalpha = 1.5\n[endpoints]",
+        "`statistics.alpha`: is 1.5",
+    ),
+    (
+        "[endpoints]",
+        "[gradients]\ntemperatures = [0.1, 0]\nbatches = 2\n[endpoints]",
+        "gradients.temperatures",
+    ),
+];
+
 #[test]
 fn a_mistake_names_the_key_what_was_found_and_what_was_expected() {
-    for (part, by, words) in [
-        (
-            "a = \"dcl\"",
-            "a = \"dcll\"",
-            "`dcll` is not known; did you mean `dcl`",
-        ),
-        (
-            "b = \"simclr\"",
-            "b = \"dcl\"",
-            "compares `dcl` with itself",
-        ),
-        (
-            "arms = [\"simclr\", \"dcl\"]",
-            "arms = [\"simclr\", \"random\"]",
-            "prediction 1, a",
-        ),
-        (
-            "name = \"dcl\"",
-            "name = \"simclr\"",
-            "`simclr` is there twice",
-        ),
-        ("name = \"random\"", "name = \"Random!\"", "`Random!`"),
-        ("seeds = [0, 1,", "seeds = [0, 0,", "names a seed twice"),
-        ("loss.kind=dcl", "loss.knd=dcl", "did you mean `kind`"),
-        (
-            "loss.kind=dcl",
-            "max_steps=50",
-            "has max_steps 50 where others of its family have 100",
-        ),
-        (
-            "loss.kind=dcl",
-            "loss.temperature=0",
-            "expected a number above 0",
-        ),
-        ("\"one_vs_rest\", \"knn\"", "\"one_vs_rest\"", "needs `knn`"),
-        (
-            "every_steps = 10",
-            "every_steps = 0",
-            "needs probes during training",
-        ),
-        ("task = \"notes4\"", "labels = 19", "needs a `task`"),
-        (
-            "task = \"notes4\"",
-            "task = \"notes4\"\nlabels = 19",
-            "has both",
-        ),
-        (
-            "expect = \"above\"",
-            "expect = \"level\"",
-            "is missing: `level`",
-        ),
-        (
-            "expect = \"above\"",
-            "expect = \"above\"\nwithin = 0.1",
-            "goes with",
-        ),
-        (
-            "than_in = \"b128\"",
-            "than_in = \"b64\"",
-            "`b64` is not known",
-        ),
-        ("question = ", "quesion = ", "did you mean `question`"),
-        (
-            "[endpoints]",
-            "[statistics]\nalpha = 1.5\n[endpoints]",
-            "`statistics.alpha`: is 1.5",
-        ),
-        (
-            "[endpoints]",
-            "[gradients]\ntemperatures = [0.1, 0]\nbatches = 2\n[endpoints]",
-            "gradients.temperatures",
-        ),
-    ] {
+    for (part, by, words) in MISTAKES {
         let error = refused(part, by);
         assert!(error.contains(words), "{by}: {error}");
     }
@@ -235,103 +238,4 @@ fn threads_and_logging_do_not_make_another_experiment() {
     assert!(same_experiment(&config, &other));
     other.loss.temperature = 1.0;
     assert!(!same_experiment(&config, &other));
-}
-
-/// Every experiment and every run's configuration in `configs/`.
-#[test]
-fn every_configuration_that_is_shipped_is_valid() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
-    let mut experiments = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let name = path.display().to_string();
-        if text.contains("[[arm]]") {
-            let experiment = read(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
-            assert!(experiment.base_file().is_none(), "{name} stands by itself");
-            experiments += 1;
-        } else {
-            let config: crate::config::PretrainConfig =
-                resolve(Some((&name, &text)), &[]).unwrap_or_else(|e| panic!("{e}"));
-            config.validate().unwrap_or_else(|e| panic!("{name}: {e}"));
-        }
-    }
-    assert_eq!(experiments, 4);
-}
-
-fn shipped(name: &str) -> ExperimentConfig {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
-    read(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
-}
-
-#[test]
-fn the_notes_experiment_has_the_notes_settings_in_every_run() {
-    use crate::augment::Preset;
-    use crate::config::{OptimizerKind, ScheduleKind, WeightGradient};
-    let experiment = shipped("notes.toml");
-    let split = experiment.probe.split.name();
-    assert_eq!(
-        (experiment.probe.task.as_deref(), split),
-        (Some("notes4"), "i_mod_3")
-    );
-    let mut losses = BTreeSet::new();
-    for run in experiment.runs() {
-        let config = experiment.run_config(&run).unwrap();
-        assert_eq!(config.selection.exclude_task.as_deref(), Some("notes4"));
-        assert_eq!(
-            (config.loader.batch_size, config.view.preset),
-            (128, Preset::Notes)
-        );
-        assert_eq!(
-            (config.projection.hidden, config.projection.output),
-            (2048, 256)
-        );
-        let optimizer = config.optimizer;
-        assert_eq!(optimizer.kind, OptimizerKind::Adam);
-        assert_eq!(
-            (optimizer.learning_rate, optimizer.weight_decay),
-            (1e-3, 1e-6)
-        );
-        assert_eq!(config.schedule.kind, ScheduleKind::Constant);
-        let loss = config.loss;
-        let gradient = match (loss.kind, loss.weight_gradient) {
-            (LossKind::Dclw, WeightGradient::Stop) => "stop",
-            (LossKind::Dclw, WeightGradient::Pass) => "pass",
-            _ => "",
-        };
-        if !run.arm.random_encoder {
-            let sigma = if gradient.is_empty() { 0.0 } else { loss.sigma };
-            losses.insert(format!(
-                "{:?} {gradient} {} {sigma}",
-                loss.kind, loss.temperature
-            ));
-        }
-    }
-    let expected = [
-        "Dcl  0.1 0",
-        "Dclw pass 0.1 0.1",
-        "Dclw pass 0.1 0.5",
-        "Dclw stop 0.1 0.5",
-        "Dclw stop 1 0.5",
-        "NtXent  0.1 0",
-        "NtXent  1 0",
-    ];
-    assert_eq!(
-        losses.iter().map(String::as_str).collect::<Vec<_>>(),
-        expected
-    );
-}
-
-#[test]
-fn the_small_experiment_shows_every_arm_the_same_number_of_pairs() {
-    let experiment = shipped("notes-small.toml");
-    let pairs: BTreeSet<u64> = experiment
-        .runs()
-        .filter(|r| !r.arm.random_encoder)
-        .map(|r| experiment.run_config(&r).unwrap())
-        .map(|c| c.max_steps * u64::from(c.loader.batch_size))
-        .collect();
-    assert_eq!(pairs.len(), 1, "{pairs:?}");
-    let trained = experiment.runs().filter(|r| !r.arm.random_encoder).count();
-    assert_eq!(trained, 8 * (7 + 4));
 }
