@@ -9,7 +9,6 @@ use chipmill_report::compare::write_comparison;
 mod made;
 
 #[path = "../tests/compared/mod.rs"]
-#[expect(dead_code, reason = "shared with the tests")]
 mod compared;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -320,8 +320,8 @@ fn the_whole_report_has_every_part_and_needs_nothing_from_anywhere_else() {
         assert!(out.join(file).exists(), "{file}");
     }
     let json = fs::read_to_string(out.join("comparison.json")).unwrap();
-    let read: ComparisonReport = serde_json::from_str(&json).unwrap();
-    assert_eq!(read, judge::judge(&read(out)));
+    let written: ComparisonReport = serde_json::from_str(&json).unwrap();
+    assert_eq!(written, judge::judge(&read(out)));
 }
 
 #[test]
