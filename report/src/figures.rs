@@ -13,6 +13,7 @@ use crate::plot::scale::{Label, Spread};
 use crate::plot::svg::Svg;
 use crate::read::RunFolder;
 use crate::score;
+use crate::table::or_nan;
 
 /// A drawing with its file name and what to see in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +122,51 @@ const MONITORS: [Monitor; 10] = [
     },
 ];
 
+/// What only some runs measure.
+const OPTIONAL: [Monitor; 5] = [
+    Monitor {
+        name: "probe",
+        title: "Probe during training",
+        value: |r| or_nan(r.probe_accuracy.or(r.probe_macro_ap)),
+        label: Label::Percent,
+        include: Include::Points,
+        caption: "Accuracy, or macro average precision, of a linear classifier on the frozen features \
+                  of the encoder as it was at each step.",
+    },
+    Monitor {
+        name: "probe_knn",
+        title: "kNN probe during training",
+        value: |r| or_nan(r.probe_knn),
+        label: Label::Percent,
+        include: Include::Points,
+        caption: "The same, by a weighted vote of the nearest neighbours.",
+    },
+    Monitor {
+        name: "q",
+        title: "q, the negatives' share of the denominator",
+        value: |r| or_nan(r.q_mean),
+        label: Label::Plain,
+        include: Include::Share,
+        caption: "Mean over anchors. SimCLR's gradient is q times DCL's: near 1 the two are the same.",
+    },
+    Monitor {
+        name: "w",
+        title: "w, 5th percentile of the weights",
+        value: |r| or_nan(r.w_p5),
+        label: Label::Plain,
+        include: Include::Points,
+        caption: "Weights of weighted DCL have mean 1; below 0 a pair is pushed apart.",
+    },
+    Monitor {
+        name: "rank_me",
+        title: "RankMe",
+        value: |r| or_nan(r.rank_me),
+        label: Label::Plain,
+        include: Include::Zero,
+        caption: "Effective rank of the projections: 1 is collapse, their width is an even spread.",
+    },
+];
+
 /// Curves over the steps of a run: none when nothing was logged.
 #[must_use]
 pub fn curves(run: &RunFolder) -> Vec<Figure> {
@@ -133,7 +179,10 @@ pub fn curves(run: &RunFolder) -> Vec<Figure> {
         svg: chart(run, m).draw(),
         caption: m.caption.to_owned(),
     };
-    MONITORS.iter().filter(varies).map(draw).collect()
+    let measured = |m: &&Monitor| run.metrics.iter().any(|r| (m.value)(r).is_finite());
+    let always = MONITORS.iter().filter(varies);
+    let some = OPTIONAL.iter().filter(measured);
+    always.chain(some).map(draw).collect()
 }
 
 fn rate_varies(rows: &[MetricsRow]) -> bool {

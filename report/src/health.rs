@@ -62,7 +62,10 @@ fn note(text: String) -> Option<Finding> {
 }
 
 fn diverged(run: &RunFolder) -> Option<Finding> {
-    let row = run.metrics.iter().find(|r| !r.loss.is_finite())?;
+    // Row 0 is of a probe before training: it has no loss.
+    let trained = |r: &&MetricsRow| r.step > 0;
+    let mut rows = run.metrics.iter().filter(trained);
+    let row = rows.find(|r| !r.loss.is_finite())?;
     alert(format!(
         "Diverged: the loss is not a number from the row at step {} on. A lower learning rate or a \
          higher temperature may help.",

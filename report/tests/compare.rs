@@ -456,3 +456,22 @@ fn a_run_at_work_that_has_not_logged_yet_is_no_obstacle() {
     compared::write_run(folder.path(), &experiment, &run, RunState::Running, 0).unwrap();
     report_page(folder.path());
 }
+
+#[test]
+fn several_labels_a_patch_are_compared_by_average_precision() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    (experiment.probe.task, experiment.probe.labels) = (None, Some(19));
+    experiment.probe.classifiers.truncate(1);
+    experiment.endpoints.primary = Endpoint::ProbeMacroAp;
+    experiment.endpoints.secondary = vec![Endpoint::ProbeMicroAp, Endpoint::ProbeMacroF1];
+    experiment.predictions.retain(|p| p.endpoint.is_none());
+    compared::write_complete(folder.path(), &experiment).unwrap();
+    let page = report_page(folder.path());
+    assert!(
+        page.contains("judged by the macro AP of a classifier of frozen features on the 19-class")
+    );
+    let report = judge::judge(&read(folder.path()));
+    let dcl = result(&report, "b32", "dcl", "simclr", Endpoint::ProbeMacroAp);
+    assert_eq!(dcl.verdict, Verdict::Above);
+}

@@ -361,3 +361,31 @@ fn the_page_is_made_of_the_folder_alone() {
     assert_eq!(html::page(&RunFolder::read(folder.path()).unwrap()), before);
     assert!(!before.contains(&folder.path().parent().unwrap().display().to_string()));
 }
+
+#[test]
+fn a_probe_before_training_is_no_divergence_and_probes_have_a_curve() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = MetricsRow {
+        probe_accuracy: Some(0.4),
+        ..MetricsRow::unmeasured(0, 0)
+    };
+    let after = MetricsRow {
+        probe_accuracy: Some(0.6),
+        q_mean: Some(0.3),
+        ..made::row(10, 0)
+    };
+    made::write(
+        folder.path(),
+        &made::config(),
+        None,
+        None,
+        &[before, after],
+        &[],
+    )
+    .unwrap();
+    let text = words(&report(folder.path()));
+    assert!(!text.contains("Diverged"), "{text}");
+    assert!(text.contains("Probe during training") && text.contains("last: 60.0 %"));
+    assert!(folder.path().join("plots/q.svg").exists());
+    assert!(!folder.path().join("plots/rank_me.svg").exists());
+}

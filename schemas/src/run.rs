@@ -16,7 +16,8 @@ fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64,
 /// (`probe_*`, on the steps that were probed), are absent where they were not measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricsRow {
-    /// Optimiser steps done, from 1; 0 for a probe of the initial encoder.
+    /// Optimiser steps done, from 1; 0 for a probe of the initial encoder, whose other numbers are
+    /// `null`.
     pub step: u64,
     /// Which start of the run wrote the row, from 0.
     pub attempt: u32,
@@ -94,6 +95,29 @@ pub struct MetricsRow {
     pub probe_micro_ap: Option<f64>,
 }
 
+impl MetricsRow {
+    /// The row of a step at which nothing but a probe was measured, such as step 0: every monitor is
+    /// NaN.
+    #[must_use]
+    pub fn unmeasured(step: u64, attempt: u32) -> Self {
+        Self {
+            step,
+            attempt,
+            loss: f64::NAN,
+            learning_rate: f64::NAN,
+            contrastive_accuracy: f64::NAN,
+            alignment: f64::NAN,
+            uniformity: f64::NAN,
+            embedding_std: f64::NAN,
+            weight_norm: f64::NAN,
+            gradient_norm: f64::NAN,
+            pairs_per_s: f64::NAN,
+            data_wait: f64::NAN,
+            ..Self::default()
+        }
+    }
+}
+
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -169,5 +193,20 @@ mod tests {
         assert!(back.loss.is_nan() && back.gradient_norm.is_nan());
         assert_eq!((back.step, back.weight_norm), (7, 0.0));
         assert!(serde_json::from_str::<MetricsRow>("{\"step\": 7}").is_err());
+    }
+
+    #[test]
+    fn a_row_of_a_probe_alone_holds_nothing_else() {
+        let row = MetricsRow {
+            probe_accuracy: Some(0.5),
+            ..MetricsRow::unmeasured(0, 2)
+        };
+        let json = serde_json::to_value(row).unwrap();
+        let fields = json.as_object().unwrap();
+        let measured =
+            |(name, value): (&String, &serde_json::Value)| (!value.is_null()).then(|| name.clone());
+        let mut names: Vec<String> = fields.iter().filter_map(measured).collect();
+        names.sort();
+        assert_eq!(names, ["attempt", "epoch", "probe_accuracy", "step"]);
     }
 }

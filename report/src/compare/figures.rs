@@ -151,10 +151,9 @@ fn score_curve(folder: &ComparisonFolder, family: &Family) -> Option<Figure> {
     if series.iter().all(|s| s.points.is_empty()) {
         return None;
     }
-    let seeds = counted(folder.experiment.seeds.len() as u64, "seed", "seeds");
     let chart = ArmChart {
         title: format!("{}: {} of the probe", family.title(), endpoint.title()),
-        note: format!("mean of {seeds}, \u{b1} one standard deviation; dots: every seed"),
+        note: "mean of the seeds, \u{b1} one standard deviation; dots: every seed".to_owned(),
         x: "optimiser steps".to_owned(),
         x_spread: Spread::Linear,
         x_label: Label::Count,

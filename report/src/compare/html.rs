@@ -41,7 +41,7 @@ pub(super) fn page(
                     section.summary aria-label="Summary" {
                         @for sentence in &report.sentences { p { (sentence) } }
                     }
-                    @for remark in &report.remarks { p.finding.alert role="alert" { (remark) } }
+                    @for remark in &report.remarks { p.finding { (remark) } }
                     (tiles(folder, report))
                     (curves(drawings))
                     (findings::section(folder, report, drawings))

@@ -151,7 +151,7 @@ fn notes(
             }
         }
         ul.remark {
-            @for c in of_primary {
+            @for c in of_primary.filter(|c| c.verdict != Verdict::Incomplete) {
                 @if let Some(power) = c.power {
                     li {
                         (title(experiment, &c.arms.a)) " \u{2212} " (title(experiment, &c.arms.b))
