@@ -13,6 +13,7 @@ mod figures;
 mod gradients;
 mod html;
 pub mod judge;
+mod monitors;
 mod predict;
 pub mod read;
 mod sentences;

@@ -2,8 +2,10 @@
 
 #![cfg(test)]
 
-/// Comparisons: statistics, standings, predictions, pages.
+/// Comparisons that are whole, partial and odd: verdicts, standings, predictions.
 mod compare;
+/// Their pages, tables and files.
+mod compare_page;
 /// Made-up comparisons.
 mod compared;
 /// What every drawing must satisfy.

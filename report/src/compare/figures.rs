@@ -5,11 +5,10 @@ use chipmill_schemas::comparison::{
 };
 use chipmill_schemas::experiment::{Arm, Colour, Endpoint, ExperimentConfig, Family};
 use chipmill_schemas::probe::Scores;
-use chipmill_schemas::run::MetricsRow;
 
 use super::read::{ComparisonFolder, ComparisonRun};
 use super::sentences::{bracketed, level_of, p_text, signed, title};
-use super::{endpoint, gradients};
+use super::{endpoint, gradients, monitors};
 use crate::figures::{Figure, file_part};
 use crate::number::{counted, fixed, float, grouped, percent};
 use crate::plot::arms::{ArmChart, ArmSeries};
@@ -18,7 +17,6 @@ use crate::plot::lines::Include;
 use crate::plot::rows::{Row, RowChart};
 use crate::plot::scale::{Label, Spread};
 use crate::plot::scatter::{Cloud, Scatter};
-use crate::table::or_nan;
 
 /// The figures of one family.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +66,7 @@ impl Drawings {
             curve: score_curve(folder, family),
             differences: differences(&folder.experiment, family, result),
             arms: arms(&folder.experiment, family, result, &report.runs),
-            monitors: monitors(folder, family),
+            monitors: monitors::figures(folder, family),
             confusion: confusion(folder, family),
         };
         let features = folder.features.iter();
@@ -119,7 +117,8 @@ const fn colour_class(colour: Colour) -> &'static str {
     }
 }
 
-fn series<'a>(
+/// One series an arm, from a curve of each of its runs.
+pub(super) fn series<'a>(
     folder: &'a ComparisonFolder,
     family: &'a Family,
     with_points: bool,
@@ -291,123 +290,6 @@ fn arms(
         }
     };
     experiment.endpoints.all().map(draw).collect()
-}
-
-/// A column of the metrics, drawn for all arms.
-struct Monitor {
-    name: &'static str,
-    title: &'static str,
-    value: fn(&MetricsRow) -> f64,
-    label: Label,
-    include: Include,
-    caption: &'static str,
-}
-
-const MONITORS: [Monitor; 9] = [
-    Monitor {
-        name: "loss",
-        title: "loss",
-        value: |r| r.loss,
-        label: Label::Plain,
-        include: Include::Points,
-        caption: "Losses of different arms are different functions: their heights cannot be compared.",
-    },
-    Monitor {
-        name: "contrastive-accuracy",
-        title: "contrastive accuracy",
-        value: |r| r.contrastive_accuracy,
-        label: Label::Percent,
-        include: Include::Share,
-        caption: "Share of views whose partner is more similar than every other view of the batch.",
-    },
-    Monitor {
-        name: "alignment",
-        title: "alignment",
-        value: |r| r.alignment,
-        label: Label::Plain,
-        include: Include::Zero,
-        caption: "Mean squared distance between the two views of a patch; lower is better while \
-                  uniformity holds.",
-    },
-    Monitor {
-        name: "uniformity",
-        title: "uniformity",
-        value: |r| r.uniformity,
-        label: Label::Plain,
-        include: Include::Points,
-        caption: "Log of the mean of exp(\u{2212}2 d\u{b2}) over pairs of projections; lower is better.",
-    },
-    Monitor {
-        name: "q",
-        title: "q, the negatives' share of the denominator",
-        value: |r| or_nan(r.q_mean),
-        label: Label::Plain,
-        include: Include::Share,
-        caption: "SimCLR's gradient of an anchor is q times DCL's. Near 1 the two are the same.",
-    },
-    Monitor {
-        name: "w",
-        title: "w, 5th percentile of the weights",
-        value: |r| or_nan(r.w_p5),
-        label: Label::Plain,
-        include: Include::Points,
-        caption: "Weights of weighted DCL have mean 1; below 0 a pair is pushed apart.",
-    },
-    Monitor {
-        name: "weight-norm",
-        title: "norm of the weights",
-        value: |r| r.weight_norm,
-        label: Label::Plain,
-        include: Include::Points,
-        caption: "All parameters of encoder and projection head together.",
-    },
-    Monitor {
-        name: "rank-me",
-        title: "RankMe",
-        value: |r| or_nan(r.rank_me),
-        label: Label::Plain,
-        include: Include::Zero,
-        caption: "Effective rank of the projections: 1 is collapse, their width is an even spread.",
-    },
-    Monitor {
-        name: "embedding-std",
-        title: "standard deviation of projections",
-        value: |r| r.embedding_std,
-        label: Label::Plain,
-        include: Include::Zero,
-        caption: "Mean over dimensions of unit projections; near 0 is collapse.",
-    },
-];
-
-fn monitors(folder: &ComparisonFolder, family: &Family) -> Vec<Figure> {
-    let draw = |monitor: &Monitor| {
-        let all = series(folder, family, false, |run| column(run, monitor.value));
-        let series: Vec<ArmSeries> = all.filter(|s| !s.line.is_empty()).collect();
-        (!series.is_empty()).then(|| Figure {
-            name: format!("{}-{}", monitor.name, family.name),
-            svg: ArmChart {
-                title: format!("{}: {}", family.title(), monitor.title),
-                note: "mean of the seeds, \u{b1} one standard deviation".to_owned(),
-                x: "optimiser steps".to_owned(),
-                x_spread: Spread::Linear,
-                x_label: Label::Count,
-                label: monitor.label,
-                include: monitor.include,
-                series,
-            }
-            .draw(),
-            caption: monitor.caption.to_owned(),
-        })
-    };
-    MONITORS.iter().filter_map(draw).collect()
-}
-
-/// A column over steps. Row 0 is of a probe before training and has no monitors.
-fn column(run: &ComparisonRun, value: fn(&MetricsRow) -> f64) -> Vec<(f64, f64)> {
-    let rows = run.folder.as_ref().map_or(&[][..], |f| &f.metrics);
-    let trained = rows.iter().filter(|r| r.step > 0);
-    let points = trained.map(|r| (float(r.step), value(r)));
-    points.filter(|p| p.1.is_finite()).collect()
 }
 
 /// Confusion matrices of the encoder's linear probe, summed over the seeds that count.
