@@ -1,12 +1,16 @@
 //! `chipmill bench`: what this machine makes of a store, stage by stage. One file a measurement.
 
+mod augment;
+mod bandwidth;
 mod cache;
+mod chips;
 mod clock;
 mod large;
 mod machine;
 mod open;
 mod read;
 mod reading;
+mod rendering;
 
 use clap::Subcommand;
 
@@ -25,6 +29,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Read(read::Args),
+    Augment(augment::Args),
     Open(open::Args),
     Large(large::Args),
 }
@@ -32,6 +37,7 @@ enum What {
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.what {
         What::Read(args) => read::run(args),
+        What::Augment(args) => augment::run(args),
         What::Open(args) => open::run(args),
         What::Large(args) => large::run(args),
     }

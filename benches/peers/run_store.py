@@ -2,16 +2,14 @@
 """Measures chipmill beside its peers, interleaved in one run, and writes the tables of
 docs/benchmarks.md. Needs Python 3.11, a built chipmill (target/release) and 10 GB of disk.
 
-usage: benches/peers/run.py [--patches N] [--rounds N] [--seconds S] [--large N]
+usage: benches/peers/run_store.py [--patches N] [--rounds N] [--seconds S] [--large N]
                             [--chipmill PATH] [--work DIR] [--no-write]
 """
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,10 +17,8 @@ import time
 from pathlib import Path
 
 import tables
+from common import HERE, LAYOUT, ONE_THREAD, ROOT, cpu_of, middle, output, python, say
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-LAYOUT = "BigEarthNet-S2"
 # name -> (what it reads, which requirements)
 PEERS = {
     "lmdb": ("lmdb", "requirements.txt"),
@@ -36,42 +32,6 @@ PEERS = {
     "webdataset": ("webdataset", "requirements-torch.txt"),
     "litdata": ("litdata", "requirements-torch.txt"),
 }
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-def say(text):
-    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
-
-
-def output(command, **more):
-    """stdout of a command that must succeed; its stderr is only shown when it does not."""
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, **more)
-    if done.returncode > 1:  # chipmill's 1: done, with remarks
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
-        raise RuntimeError(f"{Path(str(command[0])).name}: {lines[-1][:300]}")
-    return done.stdout
-
-
-def cpu_of(command):
-    """(wall, user and system seconds) of a child process and its children."""
-    before, wall = os.times(), time.perf_counter()
-    output(command)
-    wall, after = time.perf_counter() - wall, os.times()
-    used = lambda t: t.children_user + t.children_system
-    return wall, used(after) - used(before)
-
-
-def python(requirements):
-    """An interpreter with the packages of a file, made once and kept in the target folder."""
-    text = (HERE / requirements).read_text()
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    folder = ROOT / "target" / f"peers-{digest}"
-    if not (folder / "complete").exists():
-        say(f"installing {requirements}")
-        output([sys.executable, "-m", "venv", "--clear", folder])
-        output([folder / "bin/python", "-m", "pip", "install", "-q", "-r", HERE / requirements])
-        (folder / "complete").touch()
-    return folder / "bin/python"
 
 
 class Run:
@@ -171,20 +131,6 @@ def check_equal(rounds):
     sums = {name: r[0]["checksum"] for name, r in rounds.items() if "checksum" in r[0]}
     if len(set(sums.values())) > 1:
         sys.exit(f"error: the readers disagree about the pixels: {sums}")
-
-
-def middle(rounds):
-    """Medians of the rates over the rounds, and their range."""
-    count = lambda r: r.get("chips", r.get("patches"))
-    cpu = [count(r) / r["cpu_s"] for r in rounds]
-    wall = [count(r) / r["wall_s"] for r in rounds]
-    return {
-        "per_cpu_s": statistics.median(cpu),
-        "per_s": statistics.median(wall),
-        "lowest": min(cpu),
-        "highest": max(cpu),
-        "versions": rounds[0].get("versions", ""),
-    }
 
 
 def main():
