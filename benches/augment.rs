@@ -2,6 +2,8 @@
 
 #[path = "support/cpu_time.rs"]
 mod cpu_time;
+#[path = "support/on_cpu.rs"]
+mod on_cpu;
 
 use std::hint::black_box;
 

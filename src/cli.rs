@@ -51,7 +51,7 @@ pub(crate) enum Command {
     Probe(crate::probe::Args),
     /// Write the HTML report of a run or a comparison, or serve it while it is at work.
     Report(crate::report::Args),
-    /// Measure this machine: reading, augmenting, opening.
+    /// Measure this machine: reading, augmenting, loading, opening.
     Bench(crate::bench::Args),
     /// Print versions, features, drivers, devices and formats.
     Doctor(crate::doctor::Args),

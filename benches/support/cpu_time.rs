@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 
+use crate::on_cpu::on_cpu;
+
 /// Time that the thread has spent on a CPU, as Linux counts it (in steps of a scheduler tick, some
 /// milliseconds); elsewhere wall time.
 #[derive(Debug)]
@@ -15,12 +17,6 @@ pub(crate) struct CpuTime;
 pub(crate) enum Began {
     Cpu(Duration),
     Wall(Instant),
-}
-
-fn on_cpu() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanos = text.split_whitespace().next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanos))
 }
 
 impl Measurement for CpuTime {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use chipmill_pipeline::Augmenter;
 use chipmill_schemas::augment::Preset;
-use chipmill_schemas::config::{BandChoice, Normalise, ViewConfig};
-use clap::ValueEnum;
+use chipmill_schemas::config::{Normalise, ViewConfig};
 use serde::Serialize;
 
+use super::BandsArg;
 use super::bandwidth::{Bandwidth, bandwidth};
 use super::chips::Chips;
 use super::machine::Machine;
@@ -66,31 +66,6 @@ pub(crate) struct Args {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-enum BandsArg {
-    /// All twelve.
-    All,
-    /// B04 B03 B02.
-    Rgb,
-    /// B02 B03 B04 B08.
-    TenMetre,
-    /// Without the two 60 m bands.
-    Ten,
-}
-
-impl BandsArg {
-    fn choice(self) -> BandChoice {
-        use chipmill_schemas::config::NamedBands;
-        BandChoice::Named(match self {
-            Self::All => NamedBands::All,
-            Self::Rgb => NamedBands::Rgb,
-            Self::TenMetre => NamedBands::TenMetre,
-            Self::Ten => NamedBands::Ten,
-        })
-    }
 }
 
 /// The JSON document. Rates and times are medians over the rounds.
@@ -206,11 +181,14 @@ impl Measured {
     ) -> Self {
         let cost = |rounds: &[Round]| median(rounds.iter().map(Round::us_per_view));
         let whole = rounds.first().map_or(0.0, |rounds| cost(rounds));
-        let operations = candidates.iter().zip(rounds).filter_map(|(candidate, rounds)| {
-            let us_per_view = whole - cost(rounds);
-            let op = candidate.left_out?;
-            Some(Operation { op, us_per_view })
-        });
+        let operations = candidates
+            .iter()
+            .zip(rounds)
+            .filter_map(|(candidate, rounds)| {
+                let us_per_view = whole - cost(rounds);
+                let op = candidate.left_out?;
+                Some(Operation { op, us_per_view })
+            });
         let operations = operations.collect();
         let own = rounds.first().cloned().unwrap_or_default();
         let renderer = &mut candidates[0].renderer;

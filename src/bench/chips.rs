@@ -22,7 +22,11 @@ impl Chips {
     /// The first patches of a store.
     pub(crate) fn of_store(path: &Path) -> anyhow::Result<Self> {
         let store = StoreReader::open(path)?;
-        anyhow::ensure!(!store.is_empty(), "{}: the store holds no patch", path.display());
+        anyhow::ensure!(
+            !store.is_empty(),
+            "{}: the store holds no patch",
+            path.display()
+        );
         let rows = (0..CHIPS).take(store.len());
         let read = |row| {
             let mut pixels = PatchPixels::zeroed();

@@ -6,13 +6,16 @@ mod cache;
 mod chips;
 mod clock;
 mod large;
+mod loader;
 mod machine;
 mod open;
 mod read;
 mod reading;
 mod rendering;
 
-use clap::Subcommand;
+use chipmill_schemas::config::{BandChoice, NamedBands};
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
 
 use crate::exit::Outcome;
 
@@ -30,6 +33,7 @@ pub(crate) struct Args {
 enum What {
     Read(read::Args),
     Augment(augment::Args),
+    Loader(loader::Args),
     Open(open::Args),
     Large(large::Args),
 }
@@ -38,8 +42,34 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.what {
         What::Read(args) => read::run(args),
         What::Augment(args) => augment::run(args),
+        What::Loader(args) => loader::run(args),
         What::Open(args) => open::run(args),
         What::Large(args) => large::run(args),
+    }
+}
+
+/// The bands of a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BandsArg {
+    /// All twelve.
+    All,
+    /// B04 B03 B02.
+    Rgb,
+    /// B02 B03 B04 B08.
+    TenMetre,
+    /// Without the two 60 m bands.
+    Ten,
+}
+
+impl BandsArg {
+    pub(crate) fn choice(self) -> BandChoice {
+        BandChoice::Named(match self {
+            Self::All => NamedBands::All,
+            Self::Rgb => NamedBands::Rgb,
+            Self::TenMetre => NamedBands::TenMetre,
+            Self::Ten => NamedBands::Ten,
+        })
     }
 }
 

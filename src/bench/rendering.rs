@@ -101,7 +101,10 @@ impl Renderer {
     pub(crate) fn moments(&mut self, chips: &Chips) -> Moments {
         let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
         let Some(worker) = self.threads.first_mut() else {
-            return Moments { mean: 0.0, std: 0.0 };
+            return Moments {
+                mean: 0.0,
+                std: 0.0,
+            };
         };
         for _ in 0..16 {
             for _ in 0..RING {
@@ -139,7 +142,11 @@ fn render_for(
 
 /// The next view: two of each chip, as for training.
 fn render(augmenter: &Augmenter, seed: u64, chips: &Chips, worker: &mut Worker) {
-    let Worker { scratch, ring, next } = worker;
+    let Worker {
+        scratch,
+        ring,
+        next,
+    } = worker;
     let len = augmenter.view_len();
     let out = &mut ring[*next as usize % RING * len..][..len];
     let key = ViewKey {
