@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         run: folder,
         device: &args.device,
         tasks: &asked.tasks,
+        probe: None,
         progress: &progress,
         stop: &stop,
     };

@@ -97,6 +97,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         store: &store,
         run: &args.run,
         device: &args.device,
+        controls: true,
         stop: &stop,
     };
     let report = match probe.score(&target, &config) {

@@ -15,6 +15,7 @@ pub mod probe;
 pub mod resume;
 pub mod run_dir;
 pub mod schedule;
+pub mod study;
 pub mod trainer;
 
 pub use device::{DeviceError, devices, parse_device};

@@ -19,6 +19,7 @@ use crate::environment;
 use crate::error::TrainError;
 use crate::model::{ContrastiveModel, weights};
 use crate::optim::Adam;
+use crate::probe::{ProbeDuring, Watch};
 use crate::resume::forbidden_changes;
 use crate::run_dir::RunDir;
 use crate::trainer::{Progressing, Setting, TrainProgress, Trainer};
@@ -36,6 +37,8 @@ pub struct Pretrain<'a> {
     pub device: &'a str,
     /// Tasks from files, known to `selection.exclude_task` besides the built-in ones.
     pub tasks: &'a [Task],
+    /// A probe while the run is at work, on the same store.
+    pub probe: Option<&'a ProbeDuring>,
     /// Told of the progress.
     pub progress: &'a dyn TrainProgress,
     /// When set, the step is finished, a checkpoint saved, and the run is `interrupted`.
@@ -63,13 +66,14 @@ struct Selected {
 struct Ready<'c> {
     config: &'c PretrainConfig,
     device: Device,
+    watch: Option<Watch<'c>>,
     selected: Selected,
     loader: Loader,
     state: Progressing,
     saved: Option<u64>,
 }
 
-impl Pretrain<'_> {
+impl<'p> Pretrain<'p> {
     /// Begins a run.
     ///
     /// # Errors
@@ -85,6 +89,7 @@ impl Pretrain<'_> {
             loader: self.loader(config, &selected, LoaderState::default())?,
             state: initial_state(config, &device),
             device,
+            watch: self.watch()?,
             selected,
             saved: None,
         };
@@ -130,7 +135,10 @@ impl Pretrain<'_> {
         config: &'c PretrainConfig,
         checkpoints: &Checkpoints,
         checkpoint: Option<&Checkpoint>,
-    ) -> Result<Ready<'c>, TrainError> {
+    ) -> Result<Ready<'c>, TrainError>
+    where
+        'p: 'c,
+    {
         let device = parse_device(self.device)?.autodiff();
         let kept = run.task()?;
         let tasks = kept.as_ref().map_or(self.tasks, std::slice::from_ref);
@@ -149,9 +157,15 @@ impl Pretrain<'_> {
             loader: self.loader(config, &selected, position)?,
             state,
             device,
+            watch: self.watch()?,
             selected,
             saved: checkpoint.map(|c| c.meta.step),
         })
+    }
+
+    fn watch(&self) -> Result<Option<Watch<'p>>, TrainError> {
+        let of = |asked| Watch::new(asked, self.store, parse_device(self.device)?);
+        self.probe.map(of).transpose()
     }
 
     fn select(&self, config: &PretrainConfig, tasks: &[Task]) -> Result<Selected, TrainError> {
@@ -182,22 +196,7 @@ impl Pretrain<'_> {
         selected: &Selected,
         start: LoaderState,
     ) -> Result<Loader, TrainError> {
-        let spec = LoaderSpec {
-            rows: Arc::clone(&selected.rows),
-            view: config.view.clone(),
-            views: VIEWS,
-            batch_size: config.loader.batch_size as usize,
-            workers: config.loader.workers as usize,
-            budget_bytes: budget_bytes(config),
-            seed: config.seed,
-            order: Order::Shuffled,
-            keep_last: KeepLast::Drop,
-            start,
-            epochs: None,
-            rank: 0,
-            world: 1,
-        };
-        Ok(Loader::start(self.store.clone(), spec)?)
+        pair_loader(self.store, config, &selected.rows, start)
     }
 
     /// A run goes on only where every loss depends on what it depended on before.
@@ -246,6 +245,7 @@ impl Pretrain<'_> {
             attempt,
             selection_digest: &ready.selected.digest,
             stop: self.stop,
+            watch: ready.watch,
         };
         Trainer::new(
             setting,
@@ -256,6 +256,31 @@ impl Pretrain<'_> {
         )?
         .run()
     }
+}
+
+/// Shuffled batches of two views, without end, as a configuration asks for.
+pub(crate) fn pair_loader(
+    store: &StoreReader,
+    config: &PretrainConfig,
+    rows: &Arc<[u32]>,
+    start: LoaderState,
+) -> Result<Loader, TrainError> {
+    let spec = LoaderSpec {
+        rows: Arc::clone(rows),
+        view: config.view.clone(),
+        views: VIEWS,
+        batch_size: config.loader.batch_size as usize,
+        workers: config.loader.workers as usize,
+        budget_bytes: budget_bytes(config),
+        seed: config.seed,
+        order: Order::Shuffled,
+        keep_last: KeepLast::Drop,
+        start,
+        epochs: None,
+        rank: 0,
+        world: 1,
+    };
+    Ok(Loader::start(store.clone(), spec)?)
 }
 
 /// The model with the initial weights of the run's seed.

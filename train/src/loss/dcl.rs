@@ -52,7 +52,7 @@ pub(super) fn terms(similarities: &Similarities) -> Tensor<1> {
 
 /// `w_i = 2 - B softmax_i(s / sigma)`, in `(2 - B, 2)` with mean 1; negative values push a pair
 /// apart and are meant.
-pub(super) fn weights(cosines: Tensor<1>, sigma: f64) -> Tensor<1> {
+pub(crate) fn weights(cosines: Tensor<1>, sigma: f64) -> Tensor<1> {
     #[expect(
         clippy::cast_precision_loss,
         reason = "batches are far smaller than 2^53"

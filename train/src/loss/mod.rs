@@ -24,6 +24,7 @@ mod similarity;
 use burn::tensor::Tensor;
 use chipmill_schemas::config::{LossConfig, LossKind};
 
+pub(crate) use dcl::weights;
 pub use dcl::{dcl, dclw};
 pub use nt_xent::nt_xent;
 pub(crate) use similarity::Similarities;

@@ -1,5 +1,6 @@
 //! Similarities of all anchors of a batch.
 
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, DType, Int, Tensor};
 
 use super::LossError;
@@ -34,7 +35,7 @@ pub(crate) struct Similarities {
     /// `S_ab`, `[anchor, other]`.
     logits: Tensor<2>,
     /// Cosine of the two views of each image, `[image]`.
-    pub(super) cosines: Tensor<1>,
+    pub(crate) cosines: Tensor<1>,
     images: usize,
     temperature: f64,
 }
@@ -79,6 +80,13 @@ impl Similarities {
     /// Log-sum-exp over the `2B - 2` negatives of every anchor, `[2B]`.
     pub(super) fn log_sum_negatives(&self) -> Tensor<1> {
         self.log_sum_outside(self.images)
+    }
+
+    /// `q_a = U_a / (e^{S_ap} + U_a)` of every anchor, `[2B]`, with `U_a` the sum of `e^{S_ab}` over its
+    /// negatives: the gradient of its NT-Xent term is `q_a` times that of its DCL term (Yeh et al.
+    /// 2022, <https://arxiv.org/abs/2110.06848>).
+    pub(crate) fn negatives_share(&self) -> Tensor<1> {
+        sigmoid(self.log_sum_negatives() - self.positives())
     }
 
     /// The largest `S_ab` over the negatives of every anchor, `[2B]`.

@@ -3,6 +3,7 @@
 //! Wang and Isola 2020, <https://arxiv.org/abs/2005.10242> (alignment, uniformity); Garrido et al.
 //! 2023, <https://arxiv.org/abs/2210.02885> (`RankMe`).
 
+mod coupling;
 mod rank;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -11,6 +12,8 @@ use burn::tensor::Tensor;
 use crate::loss::{LossError, Similarities, unit_rows};
 use crate::optim::Gradients;
 
+pub use coupling::{Coupling, coupling};
+pub(crate) use coupling::{percentile, sorted};
 pub use rank::rank_me;
 
 /// A monitor cannot be computed.

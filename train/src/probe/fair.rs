@@ -133,21 +133,26 @@ impl Division {
 
     /// Logistic regression on features standardised on the train rows.
     pub(super) fn linear(&self, table: &Table, c: f64) -> Result<Scores, ProbeError> {
+        let Truth::Single(truth) = &self.rows.truth else {
+            return self.one_vs_rest(table, c);
+        };
         let standardiser = Standardiser::fit(table.train.view());
         let train = standardiser.apply(table.train.view());
         let test = standardiser.apply(table.test.view());
-        match &self.rows.truth {
-            Truth::Single(truth) => {
-                let truth: Vec<usize> = self.parts.train.iter().map(|&i| truth[i]).collect();
-                let fitted = Linear::multinomial(train.view(), &truth, self.classes, c)?;
-                Ok(self.single(&fitted.predict(test.view())))
-            }
-            Truth::Multi(_) => {
-                let truth = self.truth(&self.parts.train);
-                let fitted = Linear::one_vs_rest(train.view(), truth.view(), c)?;
-                Ok(self.multi(&fitted.probabilities(test.view())))
-            }
-        }
+        let truth: Vec<usize> = self.parts.train.iter().map(|&i| truth[i]).collect();
+        let fitted = Linear::multinomial(train.view(), &truth, self.classes, c)?;
+        Ok(self.single(&fitted.predict(test.view())))
+    }
+
+    /// One logistic regression a class on standardised features, the most probable class wins: the
+    /// notes' form for rows of one class. Rows of many labels have no other form than this one.
+    pub(super) fn one_vs_rest(&self, table: &Table, c: f64) -> Result<Scores, ProbeError> {
+        let standardiser = Standardiser::fit(table.train.view());
+        let train = standardiser.apply(table.train.view());
+        let test = standardiser.apply(table.test.view());
+        let truth = self.truth(&self.parts.train);
+        let fitted = Linear::one_vs_rest(train.view(), truth.view(), c)?;
+        Ok(self.scored(&fitted.probabilities(test.view())))
     }
 
     /// Weighted nearest neighbours by cosine of the features as they are.

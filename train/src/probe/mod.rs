@@ -1,6 +1,7 @@
 //! Probes of frozen features, and their controls.
 
 pub mod controls;
+mod during;
 mod error;
 mod fair;
 pub mod knn;
@@ -9,7 +10,10 @@ mod run;
 pub mod scores;
 pub mod split;
 pub mod targets;
+mod untrained;
 
+pub use during::ProbeDuring;
+pub(crate) use during::Watch;
 pub use error::ProbeError;
 pub use run::Probe;
 pub use targets::{ProbeTarget, TargetRows, Truth};

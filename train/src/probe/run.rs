@@ -27,6 +27,8 @@ pub struct Probe<'a> {
     pub run: &'a Path,
     /// `cpu`, `cuda` or `cuda:N`.
     pub device: &'a str,
+    /// Whether the controls are scored as well; they depend on store, configuration and seed alone.
+    pub controls: bool,
     /// When set, the probe ends with [`TrainError::Stopped`] and writes nothing.
     pub stop: &'a AtomicBool,
 }
@@ -36,13 +38,14 @@ struct AtWork<'a> {
     extraction: Extraction<'a>,
     division: &'a Division,
     config: &'a ProbeConfig,
+    controls: bool,
 }
 
 impl Probe<'_> {
     /// Scores the run's encoder and the controls, and writes `probe/<target>.json`.
     ///
-    /// Entries: `encoder`, `encoder_knn` (single-label targets), `random_encoder`, `band_statistics`,
-    /// `majority`. All see the same rows; all regressions standardise on the train rows and have the
+    /// Entries: `encoder`; `encoder_one_vs_rest` and `encoder_knn` for targets of one class a row; the
+    /// controls `random_encoder`, `band_statistics`, `majority`. All see the same rows; all regressions standardise on the train rows and have the
     /// same strength.
     ///
     /// # Errors
@@ -63,17 +66,30 @@ impl Probe<'_> {
             extraction: self.extraction(&pretrain, config, &device),
             division: &division,
             config,
+            controls: self.controls,
         };
-        let report = ProbeReport {
-            target: target.name(),
-            classes: target.classes(),
-            step,
-            config: config.clone(),
-            rows: division.counts(),
-            entries: at_work.entries(&encoder, step)?,
+        at_work.report(&run, target, &encoder, step)
+    }
+
+    /// The same for the encoder that training would begin with.
+    pub(super) fn report_untrained(
+        &self,
+        run: &RunDir,
+        pretrain: &PretrainConfig,
+        target: &ProbeTarget,
+        config: &ProbeConfig,
+    ) -> Result<ProbeReport, TrainError> {
+        config.validate()?;
+        let device = parse_device(self.device)?;
+        let division = Division::of(&self.store.table().to_rows(), target, config)?;
+        let at_work = AtWork {
+            extraction: self.extraction(pretrain, config, &device),
+            division: &division,
+            config,
+            controls: self.controls,
         };
-        run.write_json(&format!("probe/{}.json", report.target), &report)?;
-        Ok(report)
+        let encoder = at_work.extraction.random_encoder(&division.train_rows())?;
+        at_work.report(run, target, &encoder, 0)
     }
 
     fn extraction<'a>(
@@ -93,17 +109,48 @@ impl Probe<'_> {
 }
 
 impl AtWork<'_> {
+    /// Scores, and writes the result into the run folder.
+    fn report(
+        &self,
+        run: &RunDir,
+        target: &ProbeTarget,
+        encoder: &Encoder,
+        step: u64,
+    ) -> Result<ProbeReport, TrainError> {
+        let report = ProbeReport {
+            target: target.name(),
+            classes: target.classes(),
+            step,
+            config: self.config.clone(),
+            rows: self.division.counts(),
+            entries: self.entries(encoder, step)?,
+        };
+        run.write_json(&format!("probe/{}.json", report.target), &report)?;
+        Ok(report)
+    }
+
     fn entries(&self, encoder: &Encoder, step: u64) -> Result<Vec<ProbeEntry>, TrainError> {
         let division = self.division;
         let trained = self.table(encoder)?;
         let text = format!("features of the encoder after {step} steps, logistic regression");
         let mut entries = vec![entry("encoder", text, self.linear(&trained)?)];
         if division.is_single_label() {
+            let scores = division.one_vs_rest(&trained, self.config.c)?;
+            let text = "the same features, one logistic regression a class, the most probable wins";
+            entries.push(entry("encoder_one_vs_rest", text, scores));
             let neighbours = division.neighbours(&trained, self.config);
             let k = self.config.neighbours;
             let text = format!("the same features, {k} nearest neighbours by cosine");
             entries.push(entry("encoder_knn", text, neighbours));
         }
+        if self.controls {
+            self.add_controls(&mut entries)?;
+        }
+        Ok(entries)
+    }
+
+    fn add_controls(&self, entries: &mut Vec<ProbeEntry>) -> Result<(), TrainError> {
+        let division = self.division;
         let random = self.extraction.random_encoder(&division.train_rows())?;
         let random = self.linear(&self.table(&random)?)?;
         let text =
@@ -114,7 +161,7 @@ impl AtWork<'_> {
         entries.push(entry("band_statistics", text, self.linear(&self.bands()?)?));
         let text = "every test row gets the classes' shares of the train rows";
         entries.push(entry("majority", text, division.majority()));
-        Ok(entries)
+        Ok(())
     }
 
     fn linear(&self, table: &Table) -> Result<Scores, TrainError> {

@@ -15,6 +15,7 @@ mod upload;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use chipmill_pipeline::{Batch, Loader};
 use chipmill_schemas::config::PretrainConfig;
@@ -22,11 +23,12 @@ use chipmill_schemas::run::{MetricsRow, RunState, RunStatus};
 use chipmill_store::StoreReader;
 
 use crate::checkpoint::{Checkpoint, CheckpointMeta, Checkpoints};
-use crate::error::TrainError;
+use crate::error::{TrainError, readback};
 use crate::loss::contrastive;
 use crate::model::{ContrastiveModel, weights};
 use crate::monitors;
 use crate::optim::{Adam, Gradients};
+use crate::probe::Watch;
 use crate::run_dir::{MetricsWriter, RunDir};
 use crate::schedule::Schedule;
 
@@ -59,6 +61,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) attempt: u32,
     pub(crate) selection_digest: &'a str,
     pub(crate) stop: &'a AtomicBool,
+    pub(crate) watch: Option<Watch<'a>>,
 }
 
 /// A run at work.
@@ -133,6 +136,9 @@ impl<'a> Trainer<'a> {
 
     fn train(&mut self) -> Result<RunState, TrainError> {
         let max_steps = self.setting.config.max_steps;
+        if self.state.step == 0 {
+            self.probe_initial()?;
+        }
         while self.state.step < max_steps {
             self.advance()?;
             self.progress.step(self.state.step, max_steps);
@@ -194,15 +200,19 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// A row at the first step, at every multiple of `log_every_steps`, and at the last.
+    /// A row at the first step, at every multiple of `log_every_steps`, at every probe, and at the last.
     fn logs_now(&self) -> bool {
         let (step, config) = (self.state.step, self.setting.config);
-        step == 1 || step == config.max_steps || step.is_multiple_of(config.log_every_steps)
+        step == 1
+            || step == config.max_steps
+            || step.is_multiple_of(config.log_every_steps)
+            || self.is_probed()
     }
 
     fn log(&mut self, seen: Seen) -> Result<(), TrainError> {
         let loss = self.read_losses()?.unwrap_or(f32::NAN);
-        let row = self.row(loss, seen)?;
+        let mut row = self.row(loss, seen)?;
+        self.probe(&mut row)?;
         self.metrics.append(&row)?;
         self.progress.metrics(&row);
         if self.status_written.elapsed() >= STATUS_EVERY {
@@ -214,7 +224,9 @@ impl<'a> Trainer<'a> {
     /// The row of the step just done; its weight norm is that after the update.
     fn row(&mut self, loss: f32, seen: Seen) -> Result<MetricsRow, TrainError> {
         let [first, second] = seen.projections;
-        let embedding = monitors::embedding(first, second)?;
+        let embedding = monitors::embedding(first.clone(), second.clone())?;
+        let coupling = monitors::coupling(first.clone(), second, &self.setting.config.loss)?;
+        let rank_me = self.rank(first)?;
         let gradient_norm = seen.gradients.as_ref().map(monitors::gradient_norm);
         let weight_norm = monitors::weight_norm(&self.state.model)?;
         // Last, so that the time of the monitors is part of the reading.
@@ -233,8 +245,57 @@ impl<'a> Trainer<'a> {
             gradient_norm: gradient_norm.transpose()?.unwrap_or(f64::NAN),
             pairs_per_s: pace.pairs_per_s,
             data_wait: pace.data_wait,
+            q_mean: Some(coupling.q_mean),
+            q_p5: Some(coupling.q_p5),
+            q_p95: Some(coupling.q_p95),
+            w_p5: coupling.weights.map(|[low, _]| low),
+            w_p95: coupling.weights.map(|[_, high]| high),
+            rank_me: Some(rank_me),
             ..MetricsRow::default()
         })
+    }
+
+    /// Effective rank of the first view's projections.
+    fn rank(&self, projections: Tensor<2>) -> Result<f64, TrainError> {
+        let [_, dimension] = projections.dims();
+        let values: Vec<f32> = projections
+            .try_into_vec_as()
+            .map_err(readback("projections"))?;
+        Ok(monitors::rank_me(&values, dimension))
+    }
+
+    fn is_probed(&self) -> bool {
+        let (step, max_steps) = (self.state.step, self.setting.config.max_steps);
+        let watch = self.setting.watch.as_ref();
+        watch.is_some_and(|watch| watch.is_due(step, max_steps))
+    }
+
+    /// Adds the probe's scores to the row of a step that is probed.
+    fn probe(&mut self, row: &mut MetricsRow) -> Result<(), TrainError> {
+        let Some(watch) = self.setting.watch.as_ref().filter(|_| self.is_probed()) else {
+            return Ok(());
+        };
+        let encoder = self.state.model.valid().encoder;
+        watch.score(self.setting.config, &encoder, row)?;
+        // The probe's time is not training's.
+        self.clock = Clock::start();
+        Ok(())
+    }
+
+    /// A row of step 0 with the initial encoder's scores, of a run that is probed.
+    fn probe_initial(&mut self) -> Result<(), TrainError> {
+        let Some(watch) = &self.setting.watch else {
+            return Ok(());
+        };
+        let mut row = MetricsRow {
+            attempt: self.setting.attempt,
+            ..unmeasured()
+        };
+        watch.score_initial(self.setting.config, &mut row)?;
+        self.metrics.append(&row)?;
+        self.progress.metrics(&row);
+        self.clock = Clock::start();
+        Ok(())
     }
 
     /// The losses since the last reading; the last of them.
@@ -327,6 +388,23 @@ impl<'a> Trainer<'a> {
         self.setting.run.write_status(&status)?;
         self.status_written = Instant::now();
         Ok(status)
+    }
+}
+
+/// A row of step 0: nothing has been measured.
+fn unmeasured() -> MetricsRow {
+    MetricsRow {
+        loss: f64::NAN,
+        learning_rate: f64::NAN,
+        contrastive_accuracy: f64::NAN,
+        alignment: f64::NAN,
+        uniformity: f64::NAN,
+        embedding_std: f64::NAN,
+        weight_norm: f64::NAN,
+        gradient_norm: f64::NAN,
+        pairs_per_s: f64::NAN,
+        data_wait: f64::NAN,
+        ..MetricsRow::default()
     }
 }
 

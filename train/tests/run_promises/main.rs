@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod during;
 mod kill;
 mod probe;
 mod resume;

@@ -26,6 +26,7 @@ fn probe(
         store: &world.store,
         run: &run,
         device: "cpu",
+        controls: true,
         stop: &stop,
     }
     .score(target, &config)
@@ -149,6 +150,7 @@ fn a_run_without_a_checkpoint_and_a_stopped_probe_write_nothing() {
         store: &world.store,
         run: &run,
         device: "cpu",
+        controls: true,
         stop: &stop,
     };
     let config = ProbeConfig {

@@ -115,6 +115,7 @@ impl World {
             run,
             device: "cpu",
             tasks: &self.tasks,
+            probe: None,
             progress: watcher,
             stop: &watcher.stop,
         }

@@ -1,17 +1,17 @@
 //! Policy `peers` from published crates alone: what a careful user gets without chipmill's kernels.
 //!
-//! `cargo bench -p chipmill-pipeline --bench crates_only -- STORE SECONDS` renders two views of each of
-//! the store's first 64 patches, round and round on one thread, and prints what it cost as JSON.
+//! `cargo run --release -- STORE SECONDS` renders two views of each of the store's first 64 patches,
+//! round and round on one thread, and prints what it cost as JSON.
 //! `fast_image_resize` crops and resizes, `imageproc` flips, turns and blurs, `rand_distr` makes the
 //! noise; scaling, jitter and the mean over bands are loops. Bands are brought to 10 m beforehand.
 
-#[path = "support/on_cpu.rs"]
+#[path = "../../support/on_cpu.rs"]
 mod on_cpu;
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use chipmill_pipeline::schemas::band::{Band, Resolution};
+use chipmill_schemas::band::{Band, Resolution};
 use chipmill_store::{PatchPixels, StoreReader};
 use fast_image_resize::images::Image as Plane;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -176,7 +176,7 @@ fn main() -> Result<(), Failure> {
     let statistics = store
         .statistics(None)
         .ok_or("the store has no statistics")?;
-    let scale = |s: &chipmill_pipeline::schemas::statistics::BandStatistics| {
+    let scale = |s: &chipmill_schemas::statistics::BandStatistics| {
         let gain = 1.0 / (s.p99 - s.p1);
         [gain as f32, (-s.p1 * gain) as f32]
     };
