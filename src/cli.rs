@@ -49,6 +49,9 @@ pub(crate) enum Command {
     /// Score a pretrained encoder, beside controls, by a classifier on its frozen features.
     #[cfg(feature = "train")]
     Probe(crate::probe::Args),
+    /// Run an experiment, arms x seeds, and judge it with statistics.
+    #[cfg(feature = "train")]
+    Compare(crate::compare::Args),
     /// Write the HTML report of a run or a comparison, or serve it while it is at work.
     Report(crate::report::Args),
     /// Measure this machine: reading, augmenting, loading, opening.

@@ -3,6 +3,8 @@
 
 mod bench;
 mod cli;
+#[cfg(feature = "train")]
+mod compare;
 mod completions;
 mod doctor;
 mod exit;
@@ -59,6 +61,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Pretrain(args) => pretrain::run(&args),
         #[cfg(feature = "train")]
         Command::Probe(args) => probe::run(&args),
+        #[cfg(feature = "train")]
+        Command::Compare(args) => compare::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -1,5 +1,10 @@
 //! Probes while a run is at work, the arm that trains nothing, and the study of gradients.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, which the lint does not recognise as such"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 

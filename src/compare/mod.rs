@@ -1,0 +1,176 @@
+//! `chipmill compare`: the runs of an experiment, one after the other, and the report of them all.
+
+mod folder;
+mod gradients;
+mod job;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use chipmill_report::compare::write_comparison;
+use chipmill_schemas::experiment::{ExperimentConfig, PlannedRun};
+use chipmill_store::StoreReader;
+
+use crate::exit::Outcome;
+use crate::output;
+use crate::progress::{Meter, say};
+
+use job::{Done, Job};
+
+/// Run an experiment: arms x seeds, paired by seed, probed while they train and at their end; then
+/// judge the comparisons that the experiment lists, and write comparison.json, tables, plots and
+/// report.html.
+///
+/// Whatever is finished is kept: the same command goes on after any interruption. Several machines
+/// may work on one folder, each with --arm or --seed, or all alike: a run that one of them is at work on
+/// is left to it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    chipmill compare configs/notes-small.toml --store sample.zarr --out results/notes-small\n  \
+    chipmill compare configs/notes-small.toml --store sample.zarr --out results/notes-small --seed 3\n  \
+    chipmill report results/notes-small --serve      watch it, from another terminal\n\n\
+    `chipmill schema experiment` prints every key; docs/comparison.md says how runs are judged.")]
+pub(crate) struct Args {
+    /// The experiment, a TOML file.
+    #[arg(value_name = "EXPERIMENT.toml")]
+    experiment: PathBuf,
+
+    /// The store.
+    #[arg(long)]
+    store: PathBuf,
+
+    /// The folder of the comparison: made, or gone on with.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Only runs of this arm; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    arm: Vec<String>,
+
+    /// Only runs of this seed; may be given several times.
+    #[arg(long, value_name = "N")]
+    seed: Vec<u64>,
+
+    /// cpu, cuda or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+
+    /// Print comparison.json.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let experiment = folder::read_experiment(&args.experiment)?;
+    let runs = asked(args, &experiment)?;
+    let store = StoreReader::open(&args.store)?;
+    let stop = crate::signals::stop_flag()?;
+    let job = Job::new(args, &experiment, &store, &stop)?;
+    folder::settle(&args.out, &experiment)?;
+    if !gradients::study(args, &experiment, &job)? {
+        return Ok(Outcome::Stopped);
+    }
+    let outcome = all(args, &job, &runs, &stop)?;
+    let (path, report) = write_comparison(&args.out)?;
+    if args.json {
+        output::json(&report)?;
+    } else {
+        let mut lines = vec![format!("report   {}", path.display())];
+        lines.extend(report.sentences);
+        lines.extend(report.remarks);
+        output::result(&lines.join("\n"))?;
+    }
+    Ok(outcome)
+}
+
+/// The runs that are to be done here.
+fn asked<'a>(args: &Args, experiment: &'a ExperimentConfig) -> anyhow::Result<Vec<PlannedRun<'a>>> {
+    for arm in &args.arm {
+        let names: Vec<&str> = experiment.arms.iter().map(|a| a.name.as_str()).collect();
+        anyhow::ensure!(
+            names.contains(&arm.as_str()),
+            "--arm {arm}: the experiment has {}",
+            names.join(", ")
+        );
+    }
+    for seed in &args.seed {
+        anyhow::ensure!(
+            experiment.seeds.contains(seed),
+            "--seed {seed}: the experiment has {:?}",
+            experiment.seeds
+        );
+    }
+    let is_asked = |run: &PlannedRun<'_>| {
+        (args.arm.is_empty() || args.arm.contains(&run.arm.name))
+            && (args.seed.is_empty() || args.seed.contains(&run.seed))
+    };
+    Ok(experiment.runs().filter(is_asked).collect())
+}
+
+/// All runs in their order. The report is written anew after each, so that it can be watched.
+fn all(
+    args: &Args,
+    job: &Job<'_>,
+    runs: &[PlannedRun<'_>],
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Outcome> {
+    let steps = runs.iter().map(|run| job.steps(run));
+    let total: u64 = steps.sum::<anyhow::Result<u64>>()?;
+    let mut before = 0;
+    let (mut failed, mut elsewhere) = (Vec::new(), 0);
+    let meter = Meter::new("steps");
+    meter.total(Some(total));
+    for (number, run) in (1..).zip(runs) {
+        let began = Instant::now();
+        let name = run.name();
+        let done = job.run(run, before, &meter)?;
+        before += job.steps(run)?;
+        meter.position(before);
+        let place = format!("{number} of {}", runs.len());
+        match done {
+            Done::Before => continue,
+            Done::Stopped => {
+                meter.finish();
+                return Ok(Outcome::Stopped);
+            }
+            Done::Elsewhere => {
+                meter.line(&format!(
+                    "{place}  {name}: another process is at work on it"
+                ));
+                elsewhere += 1;
+                continue;
+            }
+            Done::Scored(score) => meter.line(&format!(
+                "{place}  {name}: {score}, {:.0} s",
+                began.elapsed().as_secs_f64()
+            )),
+            Done::Failed(why) => {
+                meter.line(&format!("{place}  {name}: {why}"));
+                failed.push(name);
+            }
+        }
+        write_comparison(&args.out)?;
+        if stop.load(Ordering::Relaxed) {
+            meter.finish();
+            return Ok(Outcome::Stopped);
+        }
+    }
+    meter.finish();
+    if elsewhere > 0 {
+        say(&format!(
+            "{elsewhere} runs are left to other processes; the same command, given again when they \
+             have ended, completes the report"
+        ));
+    }
+    anyhow::ensure!(
+        failed.is_empty(),
+        "{} of {} runs failed and do not count: {}; the report in {} names the reasons",
+        failed.len(),
+        runs.len(),
+        failed.join(", "),
+        args.out.display()
+    );
+    Ok(Outcome::Done)
+}
