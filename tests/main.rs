@@ -8,6 +8,7 @@
 
 mod bench;
 mod cli;
+mod compare;
 mod crash;
 mod errors;
 mod house;
