@@ -49,6 +49,9 @@ pub(crate) enum Command {
     /// Score a pretrained encoder, beside controls, by a classifier on its frozen features.
     #[cfg(feature = "train")]
     Probe(crate::probe::Args),
+    /// Write the features of a pretrained encoder into a safetensors file.
+    #[cfg(feature = "train")]
+    Embed(crate::embed::Args),
     /// Run an experiment, arms x seeds, and judge it with statistics.
     #[cfg(feature = "train")]
     Compare(crate::compare::Args),

@@ -7,6 +7,8 @@ mod cli;
 mod compare;
 mod completions;
 mod doctor;
+#[cfg(feature = "train")]
+mod embed;
 mod exit;
 #[cfg(feature = "ingest")]
 mod ingest;
@@ -63,6 +65,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Probe(args) => probe::run(&args),
         #[cfg(feature = "train")]
         Command::Compare(args) => compare::run(&args),
+        #[cfg(feature = "train")]
+        Command::Embed(args) => embed::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),

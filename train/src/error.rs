@@ -35,6 +35,14 @@ pub enum TrainError {
         /// The folder.
         run: PathBuf,
     },
+    /// A row was asked for that is not there.
+    #[error("row {row} was asked for, but the store has {patches} patches")]
+    NoSuchRow {
+        /// The row.
+        row: u32,
+        /// Patches of the store.
+        patches: usize,
+    },
     /// Another process holds the run.
     #[error("another process is at work in run folder {}: wait for it or stop it", run.display())]
     Busy {

@@ -76,14 +76,32 @@ impl Extraction<'_> {
     pub fn features(&self, encoder: &Encoder, rows: &[u32]) -> Result<Features, TrainError> {
         let dim = encoder.features();
         let mut values = Vec::with_capacity(rows.len() * dim);
+        self.each(encoder, rows, |_, features| {
+            values.extend(features);
+            Ok(())
+        })?;
+        Ok(Features { dim, values })
+    }
+
+    /// Features of `rows`, batch by batch in their order: to `take` go rows of the store and
+    /// `[row, dim]` values.
+    ///
+    /// # Errors
+    /// As [`Self::features`], and what `take` gives.
+    pub(crate) fn each(
+        &self,
+        encoder: &Encoder,
+        rows: &[u32],
+        mut take: impl FnMut(&[u32], &[f32]) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
         for batch in self.loader(rows, self.batch_size, Order::Sequential)? {
             let batch = self.unless_stopped(batch)?;
             let features = encoder.forward(upload_view(&batch, 0, self.device));
             let features: Vec<f32> = features.try_into_vec_as().map_err(readback("features"))?;
-            self.check_finite(&batch, &features, dim)?;
-            values.extend(features);
+            self.check_finite(&batch, &features, encoder.features())?;
+            take(batch.patches(), &features)?;
         }
-        Ok(Features { dim, values })
+        Ok(())
     }
 
     /// The untrained encoder of the run: the initial weights of its seed.

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod device;
+pub mod embed;
 pub mod environment;
 mod error;
 pub mod features;

@@ -23,8 +23,10 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{TrainError, io_error};
 
+mod events;
 mod metrics;
 
+pub use events::EventWriter;
 pub use metrics::{MetricsWriter, read_metrics};
 
 const CONFIG: &str = "config.toml";

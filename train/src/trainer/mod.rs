@@ -29,7 +29,7 @@ use crate::model::{ContrastiveModel, weights};
 use crate::monitors;
 use crate::optim::{Adam, Gradients};
 use crate::probe::Watch;
-use crate::run_dir::{MetricsWriter, RunDir};
+use crate::run_dir::{EventWriter, MetricsWriter, RunDir};
 use crate::schedule::Schedule;
 
 use clock::Clock;
@@ -72,6 +72,7 @@ pub(crate) struct Trainer<'a> {
     loader: Loader,
     schedule: Schedule,
     metrics: MetricsWriter,
+    events: EventWriter,
     checkpoints: Checkpoints,
     saved: Option<u64>,
     pending: PendingLosses,
@@ -102,6 +103,7 @@ impl<'a> Trainer<'a> {
         Ok(Self {
             schedule: Schedule::of(setting.config),
             metrics: setting.run.metrics_writer()?,
+            events: EventWriter::create(setting.run.root(), setting.attempt)?,
             checkpoints: Checkpoints::new(setting.run.checkpoints()),
             pending: PendingLosses::default(),
             clock: Clock::start(),
@@ -213,11 +215,18 @@ impl<'a> Trainer<'a> {
         let loss = self.read_losses()?.unwrap_or(f32::NAN);
         let mut row = self.row(loss, seen)?;
         self.probe(&mut row)?;
-        self.metrics.append(&row)?;
-        self.progress.metrics(&row);
+        self.record(&row)?;
         if self.status_written.elapsed() >= STATUS_EVERY {
             self.write_status(RunState::Running, None)?;
         }
+        Ok(())
+    }
+
+    /// A row, to all who keep or show it.
+    fn record(&mut self, row: &MetricsRow) -> Result<(), TrainError> {
+        self.metrics.append(row)?;
+        self.events.append(row)?;
+        self.progress.metrics(row);
         Ok(())
     }
 
@@ -292,8 +301,7 @@ impl<'a> Trainer<'a> {
             ..unmeasured()
         };
         watch.score_initial(self.setting.config, &mut row)?;
-        self.metrics.append(&row)?;
-        self.progress.metrics(&row);
+        self.record(&row)?;
         self.clock = Clock::start();
         Ok(())
     }

@@ -8,8 +8,10 @@
 
 mod bad_input;
 mod during;
+mod embed;
 mod kill;
 mod probe;
 mod resume;
 mod run;
+mod tensorboard;
 mod world;

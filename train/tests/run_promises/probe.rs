@@ -55,6 +55,7 @@ fn the_encoder_of_a_separable_world_beats_the_majority_and_the_result_is_stored(
     let names: Vec<&str> = report.entries.iter().map(|e| e.name.as_str()).collect();
     let expected = [
         "encoder",
+        "encoder_one_vs_rest",
         "encoder_knn",
         "random_encoder",
         "band_statistics",
