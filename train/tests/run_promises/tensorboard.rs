@@ -22,7 +22,7 @@ fn tensorboard_reads_every_scalar_of_a_run_and_of_its_resume() {
         Ok(python) => python,
         Err(reason) => return skipped(&reason),
     };
-    let script = Path::new(TESTS).join("tensorboard.py");
+    let script = Path::new(TESTS).join("read_events.py");
     let output = run(Command::new(python).arg(script).arg(world.path("a"))).unwrap();
     let seen: Value = serde_json::from_str(&output).unwrap();
     let of: [(&str, Figure); 3] = [

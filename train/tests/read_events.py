@@ -1,4 +1,4 @@
-"""usage: tensorboard.py RUN      prints {tag: [[step, value], ...]} as TensorBoard's own reader sees them"""
+"""usage: read_events.py RUN      prints {tag: [[step, value], ...]} as TensorBoard's own reader sees them"""
 
 import json
 import sys
