@@ -45,6 +45,7 @@
 
 pub mod augment;
 mod batch;
+mod element;
 mod error;
 mod fetch;
 mod loader;
@@ -64,6 +65,7 @@ mod workers;
 pub use augment::{AugmentError, Augmenter, Scratch};
 pub use batch::Batch;
 pub use chipmill_schemas as schemas;
+pub use element::Element;
 pub use error::LoaderError;
 pub use loader::Loader;
 pub use rng::{ViewKey, philox};

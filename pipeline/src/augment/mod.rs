@@ -79,6 +79,7 @@ pub use scratch::Scratch;
 use self::frame::{Frame, Geometric};
 use self::graph::{Graph, Stage};
 use self::resample::{Affine, Grid, Taps, resample};
+use crate::element::Element;
 use crate::rng::{OpKey, ViewKey};
 
 /// Side of the 10 m grid.
@@ -179,7 +180,7 @@ impl Augmenter {
         // Turned source, rows between the two passes, blur, one band's copy, and weights of 4 x 2 axes.
         let planes = 4 * side * side;
         let weights = 8 * side * 20;
-        (planes + weights) * size_of::<f32>()
+        (planes + weights + self.view_len()) * size_of::<f32>()
     }
 
     /// Renders one view of a patch into `out`, every value of which is overwritten.
@@ -210,6 +211,33 @@ impl Augmenter {
                 }
             }
         }
+    }
+
+    /// [`Self::render`] into values of any [`Element`]: `f32`, `f16` or `bf16`.
+    ///
+    /// A loader with batches in half precision keeps slots of that type and calls this in place of
+    /// `render`; key, draws and scratch are the same.
+    ///
+    /// # Shapes
+    /// `out`: `[band, y, x]` in C order, bands as in the configuration, normalised values.
+    ///
+    /// # Panics
+    /// If `out` does not hold [`Self::view_len`] values.
+    pub fn render_into<E: Element>(
+        &self,
+        pixels: &PatchPixels,
+        key: ViewKey,
+        scratch: &mut Scratch,
+        out: &mut [E],
+    ) {
+        assert_eq!(out.len(), self.view_len(), "`out` holds one view");
+        let mut view = std::mem::take(&mut scratch.view);
+        view.resize(self.view_len(), 0.0);
+        self.render(pixels, key, scratch, &mut view);
+        for (element, value) in out.iter_mut().zip(&view) {
+            *element = E::from_f32(*value);
+        }
+        scratch.view = view;
     }
 
     /// What the operations draw for a view, in their order: `(operation, drawn parameters)`, for

@@ -14,6 +14,8 @@ pub struct Scratch {
     pub(super) resample: Buffers,
     pub(super) image: Vec<f32>,
     pub(super) blur: BlurBuffers,
+    /// A view that is yet to be rounded to half precision.
+    pub(super) view: Vec<f32>,
 }
 
 impl Scratch {
