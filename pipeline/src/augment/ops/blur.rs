@@ -2,41 +2,15 @@
 
 use chipmill_schemas::augment::{Border, GaussianBlur};
 
-use crate::augment::scratch::reserve;
+use crate::augment::resample::stride;
 use crate::math::exp;
 use crate::rng::OpKey;
-
-/// Values that a pass works on at a time.
-const CHUNK: usize = 16;
+use crate::simd::{LANES, Lanes, Row, kernel};
 
 /// Weights up to this are left out: they are lost in the rounding of `f32` sums.
 const UNSEEN: f32 = 1e-9;
 /// Largest radius, that of a view of 240 pixels a side.
 const FARTHEST: usize = 12;
-
-/// Memory of the blur, reused from view to view.
-#[derive(Debug, Default)]
-pub(crate) struct BlurBuffers {
-    weights: Vec<f32>,
-    line: Vec<f32>,
-    rows: Vec<f32>,
-}
-
-impl BlurBuffers {
-    /// Takes the memory for views of `side` pixels a side.
-    pub(crate) fn reserve(&mut self, side: usize) {
-        let stride = side.next_multiple_of(CHUNK);
-        reserve(&mut self.weights, radius(side) + 1);
-        reserve(&mut self.line, stride + 2 * radius(side));
-        reserve(&mut self.rows, (side + 1) * stride);
-    }
-
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
-        let all = [&self.weights, &self.line, &self.rows];
-        all.iter().map(|v| v.capacity() * size_of::<f32>()).sum()
-    }
-}
 
 /// Pixels that the kernel reaches to each side: `floor(side / 20)`, at least 1.
 pub(crate) fn radius(side: usize) -> usize {
@@ -51,134 +25,212 @@ pub(crate) fn sigma(blur: &GaussianBlur, key: OpKey) -> Option<f64> {
         .then(|| key.stream(1).between(low, high))
 }
 
-pub(super) fn apply(
-    blur: &GaussianBlur,
-    data: &mut [f32],
-    side: usize,
-    key: OpKey,
-    buffers: &mut BlurBuffers,
-) {
-    let Some(sigma) = sigma(blur, key) else {
-        return;
-    };
-    half_kernel(sigma, radius(side), &mut buffers.weights);
-    let radius = buffers.weights.len() - 1;
-    let stride = side.next_multiple_of(CHUNK);
-    buffers.line.clear();
-    buffers.line.resize(stride + 2 * radius, 0.0);
-    // A row of zeros follows the image's rows: what lies beyond a zero border.
-    buffers.rows.clear();
-    buffers.rows.resize((side + 1) * stride, 0.0);
-    for plane in data.chunks_exact_mut(side * side) {
-        blur_plane(plane, side, radius, blur.border, buffers);
-    }
-}
-
-/// `exp(-k² / (2 sigma²))` for `k` from 0 to `radius`, scaled so that the whole kernel adds up to 1;
-/// without weights too small to be seen.
-#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-fn half_kernel(sigma: f64, radius: usize, weights: &mut Vec<f32>) {
-    let weight = |k: usize| {
-        let distance = k as f64 / sigma;
-        exp(-0.5 * distance * distance)
-    };
-    let total = 1.0 + 2.0 * (1..=radius).map(weight).sum::<f64>();
-    weights.clear();
-    let seen = (0..=radius).map(|k| (weight(k) / total) as f32);
-    weights.extend(seen.take_while(|&w| w > UNSEEN));
-}
-
-fn blur_plane(
-    plane: &mut [f32],
-    side: usize,
+/// One side of a kernel: `weights[0]` counts once, `weights[k]` for the pixels `k` before and behind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct HalfKernel {
+    weights: [f32; FARTHEST + 1],
     radius: usize,
     border: Border,
-    buffers: &mut BlurBuffers,
-) {
-    let BlurBuffers {
-        weights,
-        line,
-        rows,
-    } = buffers;
-    let stride = rows.len() / (side + 1);
-    for (values, row) in plane.chunks_exact(side).zip(rows.chunks_exact_mut(stride)) {
-        line[radius..radius + side].copy_from_slice(values);
-        if border == Border::Reflect {
-            for k in 1..=radius {
-                line[radius - k] = values[k];
-                line[radius + side - 1 + k] = values[side - 1 - k];
+}
+
+impl HalfKernel {
+    /// `exp(-k² / (2 sigma²))` for `k` from 0 to `radius`, scaled so that the whole kernel adds up to 1;
+    /// without weights too small to be seen.
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+    pub(crate) fn new(sigma: f64, radius: usize, border: Border) -> Self {
+        let weight = |k: usize| {
+            let distance = k as f64 / sigma;
+            exp(-0.5 * distance * distance)
+        };
+        let radius = radius.min(FARTHEST);
+        let all: [f64; FARTHEST + 1] =
+            std::array::from_fn(|k| if k <= radius { weight(k) } else { 0.0 });
+        let total = 1.0 + 2.0 * all[1..].iter().sum::<f64>();
+        let weights = all.map(|w| (w / total) as f32);
+        let seen = weights.iter().take_while(|&&w| w > UNSEEN).count();
+        Self {
+            weights,
+            radius: seen.max(1) - 1,
+            border,
+        }
+    }
+
+    fn weights(&self) -> &[f32] {
+        &self.weights[..=self.radius]
+    }
+}
+
+/// Room before and behind a row that is being blurred.
+const MARGIN: usize = LANES;
+
+/// Values of the line that [`blur_rows`] works in.
+pub(crate) fn line(side: usize) -> usize {
+    stride(side) + 2 * MARGIN
+}
+
+kernel! {
+    /// Blurs every row of `plane`, `side` x `side` values, into `rows`, rows of [`stride`] values with
+    /// as many more above and below as the kernel reaches.
+    ///
+    /// `line` is memory of [`line`] values. A sum starts in the middle and goes outwards.
+    pub(crate) fn blur_rows(
+        lanes,
+        plane: &[f32],
+        side: usize,
+        kernel: &HalfKernel,
+        line: &mut [f32],
+        rows: &mut [f32],
+    ) {
+        let stride = stride(side);
+        let radius = kernel.radius;
+        line.fill(0.0);
+        let inner = &mut rows[radius * stride..][..side * stride];
+        for (values, row) in plane.chunks_exact(side).zip(inner.chunks_exact_mut(stride)) {
+            line[MARGIN..MARGIN + side].copy_from_slice(values);
+            if kernel.border == Border::Reflect {
+                for k in 1..=radius {
+                    line[MARGIN - k] = values[k];
+                    line[MARGIN + side - 1 + k] = values[side - 1 - k];
+                }
+            }
+            match *kernel.weights() {
+                [w0] => along_row(lanes, line, [w0], row),
+                [w0, w1] => along_row(lanes, line, [w0, w1], row),
+                [w0, w1, w2] => along_row(lanes, line, [w0, w1, w2], row),
+                [w0, w1, w2, w3] => along_row(lanes, line, [w0, w1, w2, w3], row),
+                [w0, w1, w2, w3, w4] => along_row(lanes, line, [w0, w1, w2, w3, w4], row),
+                [w0, w1, w2, w3, w4, w5] => {
+                    along_row(lanes, line, [w0, w1, w2, w3, w4, w5], row);
+                }
+                [w0, w1, w2, w3, w4, w5, w6] => {
+                    along_row(lanes, line, [w0, w1, w2, w3, w4, w5, w6], row);
+                }
+                _ => along_row(lanes, line, kernel.weights, row),
             }
         }
-        along_row(line, weights, row);
-    }
-    for (y, values) in plane.chunks_exact_mut(side).enumerate() {
-        along_column(rows, (stride, side, y), border, weights, values);
-    }
-}
-
-fn along_row(line: &[f32], weights: &[f32], row: &mut [f32]) {
-    let radius = weights.len() - 1;
-    let (chunks, _) = row.as_chunks_mut::<CHUNK>();
-    for (out, line) in chunks
-        .iter_mut()
-        .zip(line.windows(2 * radius + CHUNK).step_by(CHUNK))
-    {
-        let mut sum = [0.0; CHUNK];
-        add(&mut sum, &line[radius..], weights[0]);
-        for (k, weight) in (1..).zip(&weights[1..]) {
-            add_pair(&mut sum, &line[radius - k..], &line[radius + k..], *weight);
+        for k in 1..=radius {
+            let (above, below) = ((radius - k) * stride, (radius + side - 1 + k) * stride);
+            if kernel.border == Border::Zero {
+                rows[above..above + stride].fill(0.0);
+                rows[below..below + stride].fill(0.0);
+                continue;
+            }
+            let (first, last) = ((radius + k) * stride, (radius + side - 1 - k) * stride);
+            rows.copy_within(first..first + stride, above);
+            rows.copy_within(last..last + stride, below);
         }
-        *out = sum;
     }
 }
 
-/// Blurs row `y` of a plane from the rows above and below it, already blurred along themselves.
-fn along_column(
+#[inline(always)]
+fn along_row<L: Lanes, const N: usize>(lanes: L, line: &[f32], weights: [f32; N], row: &mut [f32]) {
+    let weights = splats(lanes, weights);
+    for (line, out) in line.windows(2 * MARGIN + LANES).step_by(LANES).zip(row.as_chunks_mut().0) {
+        let mut sum = lanes.mul(at(lanes, line, MARGIN), weights[0]);
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            let pair = lanes.add(at(lanes, line, MARGIN - k), at(lanes, line, MARGIN + k));
+            sum = lanes.mul_add(pair, *weight, sum);
+        }
+        lanes.store(sum, out);
+    }
+}
+
+#[inline(always)]
+fn splats<L: Lanes, const N: usize>(lanes: L, weights: [f32; N]) -> [L::F; N] {
+    let mut splats = [lanes.splat(0.0); N];
+    for (to, weight) in splats.iter_mut().zip(weights) {
+        *to = lanes.splat(weight);
+    }
+    splats
+}
+
+#[inline(always)]
+fn at<L: Lanes>(lanes: L, line: &[f32], place: usize) -> L::F {
+    match line[place..].first_chunk() {
+        Some(values) => lanes.load(values),
+        None => lanes.splat(0.0),
+    }
+}
+
+kernel! {
+    /// The rows `outputs` of a plane from what [`blur_rows`] gave.
+    ///
+    /// `out` is written in whole vectors: up to fifteen values behind the last row are overwritten.
+    pub(crate) fn blur_columns(
+        lanes,
+        rows: &[f32],
+        side: usize,
+        kernel: &HalfKernel,
+        outputs: std::ops::Range<usize>,
+        out: &mut [f32],
+    ) {
+        match *kernel.weights() {
+            [w0] => columns(lanes, rows, side, [w0], outputs, out),
+            [w0, w1] => columns(lanes, rows, side, [w0, w1], outputs, out),
+            [w0, w1, w2] => columns(lanes, rows, side, [w0, w1, w2], outputs, out),
+            [w0, w1, w2, w3] => columns(lanes, rows, side, [w0, w1, w2, w3], outputs, out),
+            [w0, w1, w2, w3, w4] => columns(lanes, rows, side, [w0, w1, w2, w3, w4], outputs, out),
+            [w0, w1, w2, w3, w4, w5] => {
+                columns(lanes, rows, side, [w0, w1, w2, w3, w4, w5], outputs, out);
+            }
+            [w0, w1, w2, w3, w4, w5, w6] => {
+                columns(lanes, rows, side, [w0, w1, w2, w3, w4, w5, w6], outputs, out);
+            }
+            _ => many_columns(lanes, rows, side, kernel.weights(), outputs, out),
+        }
+    }
+}
+
+#[inline(always)]
+fn columns<L: Lanes, const N: usize>(
+    lanes: L,
     rows: &[f32],
-    (stride, side, y): (usize, usize, usize),
-    border: Border,
-    weights: &[f32],
-    values: &mut [f32],
+    side: usize,
+    weights: [f32; N],
+    outputs: std::ops::Range<usize>,
+    out: &mut [f32],
 ) {
-    // Beyond the border there is the mirrored row, or the row of zeros.
-    let above = |k: usize| match border {
-        _ if k <= y => y - k,
-        Border::Reflect => k - y,
-        Border::Zero => side,
-    };
-    let below = |k: usize| match border {
-        _ if y + k < side => y + k,
-        Border::Reflect => 2 * (side - 1) - (y + k),
-        Border::Zero => side,
-    };
-    let chunks = |row: usize| rows[row * stride..][..stride].as_chunks::<CHUNK>().0;
-    let pairs = &mut [(chunks(y), chunks(y)); FARTHEST][..weights.len() - 1];
-    for (pair, k) in pairs.iter_mut().zip(1..) {
-        *pair = (chunks(above(k)), chunks(below(k)));
-    }
-    for (c, (out, middle)) in values.chunks_mut(CHUNK).zip(chunks(y)).enumerate() {
-        let mut sum = [0.0; CHUNK];
-        add(&mut sum, middle, weights[0]);
-        for ((above, below), weight) in pairs.iter().zip(&weights[1..]) {
-            add_pair(&mut sum, &above[c], &below[c], *weight);
+    let (stride, radius) = (stride(side), N - 1);
+    let weights = splats(lanes, weights);
+    for (i, o) in outputs.enumerate() {
+        let row = |o: usize| rows[o * stride..][..stride].as_chunks::<LANES>().0;
+        let middle = row(o + radius);
+        let above: [&[Row<f32>]; N] = std::array::from_fn(|k| row(o + radius - k));
+        let below: [&[Row<f32>]; N] = std::array::from_fn(|k| row(o + radius + k));
+        let out = out[i * side..][..stride].as_chunks_mut::<LANES>().0;
+        for (j, to) in out.iter_mut().enumerate() {
+            let mut sum = lanes.mul(lanes.load(&middle[j]), weights[0]);
+            for k in 1..N {
+                let pair = lanes.add(lanes.load(&above[k][j]), lanes.load(&below[k][j]));
+                sum = lanes.mul_add(pair, weights[k], sum);
+            }
+            lanes.store(sum, to);
         }
-        out.copy_from_slice(&sum[..out.len()]);
     }
 }
 
 #[inline(always)]
-fn add(sum: &mut [f32; CHUNK], values: &[f32], weight: f32) {
-    let values = &values[..CHUNK];
-    for (s, v) in sum.iter_mut().zip(values) {
-        *s += v * weight;
-    }
-}
-
-#[inline(always)]
-fn add_pair(sum: &mut [f32; CHUNK], a: &[f32], b: &[f32], weight: f32) {
-    let (a, b) = (&a[..CHUNK], &b[..CHUNK]);
-    for ((s, a), b) in sum.iter_mut().zip(a).zip(b) {
-        *s += (a + b) * weight;
+fn many_columns<L: Lanes>(
+    lanes: L,
+    rows: &[f32],
+    side: usize,
+    weights: &[f32],
+    outputs: std::ops::Range<usize>,
+    out: &mut [f32],
+) {
+    let (stride, radius) = (stride(side), weights.len() - 1);
+    for (i, o) in outputs.enumerate() {
+        let row = |o: usize| rows[o * stride..][..stride].as_chunks::<LANES>().0;
+        let out = out[i * side..][..stride].as_chunks_mut::<LANES>().0;
+        for (j, to) in out.iter_mut().enumerate() {
+            let mut sum = lanes.mul(lanes.load(&row(o + radius)[j]), lanes.splat(weights[0]));
+            for (k, &weight) in weights.iter().enumerate().skip(1) {
+                let (above, below) = (&row(o + radius - k)[j], &row(o + radius + k)[j]);
+                let pair = lanes.add(lanes.load(above), lanes.load(below));
+                sum = lanes.mul_add(pair, lanes.splat(weight), sum);
+            }
+            lanes.store(sum, to);
+        }
     }
 }
 
@@ -201,9 +253,9 @@ mod tests {
     #[test]
     fn kernels_add_up_to_1_and_their_radius_follows_the_side() {
         assert_eq!([8, 32, 64, 120, 240].map(radius), [1, 1, 3, 6, 12]);
-        let mut weights = Vec::new();
         for sigma in [0.1, 0.5, 1.0, 2.0, 50.0] {
-            half_kernel(sigma, 6, &mut weights);
+            let kernel = HalfKernel::new(sigma, 6, Border::Reflect);
+            let weights = kernel.weights();
             let sum = weights[0] + 2.0 * weights[1..].iter().sum::<f32>();
             assert!((sum - 1.0).abs() < 1e-6);
             assert_eq!(weights.len() == 7, sigma >= 1.0, "{sigma}");

@@ -17,6 +17,7 @@ use super::crop;
 use super::ops::band_drop::drops;
 use super::ops::blur::{radius, sigma};
 use super::ops::jitter::{Drawn, Step};
+use crate::simd::Scalar;
 use crate::rng::{NORMALS, OpKey, ViewKey};
 
 /// One band as rows of pixels.
@@ -322,7 +323,7 @@ fn noisy(noise: &GaussianNoise, image: &mut [Plane], draws: OpKey) {
     }
     let values = image.iter_mut().flatten().flatten();
     for (i, v) in values.enumerate() {
-        let normals = draws.normals((i / NORMALS) as u32);
+        let normals = draws.normals(Scalar, (i / NORMALS) as u32).concat();
         *v += f64::from(noise.std) * f64::from(normals[i % NORMALS]);
     }
 }

@@ -2,8 +2,9 @@
 
 use chipmill_schemas::augment::Filter;
 
-use super::for_each_tap;
+use super::kernel::{MOST_TAPS, Resize};
 use crate::augment::scratch::reserve;
+use crate::simd::{LANES, Pick, Row};
 
 /// Most weights of one output: 16, for 120 pixels averaged to 8.
 const WIDEST: usize = 16;
@@ -23,52 +24,58 @@ pub(crate) struct Axis {
     pub(crate) filter: Filter,
 }
 
+/// Most native pixels that one pixel of the grid depends on.
+const GRID_TAPS: usize = 4;
+
 /// How a raster of `native` pixels a side is brought to the grid that windows are cut from: one row
 /// of weights a grid pixel.
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
     native: u32,
-    /// `(first native pixel, weights)` of every grid pixel.
-    rows: Vec<(u32, Vec<f64>)>,
+    /// Native pixels that a grid pixel depends on, at most.
+    taps: usize,
+    rows: Vec<GridRow>,
+}
+
+/// Weights of one grid pixel; those beyond [`Grid::taps`] are 0.
+#[derive(Debug, Clone, Copy, Default)]
+struct GridRow {
+    first: u32,
+    weights: [f64; GRID_TAPS],
 }
 
 impl Grid {
     pub(crate) fn new(native: u32, side: u32, filter: Filter) -> Self {
+        let resize = Resize::new(filter, side, native);
+        let mut taps = 1;
         let row = |pixel| {
-            let (mut first, mut weights) = (0, Vec::new());
-            for_each_tap(filter, pixel, side, native, |input, weight| {
-                // Zeros at either end, as where sizes are equal, would only widen all sums.
-                if weights.is_empty() && weight != 0.0 {
-                    first = input;
-                }
-                if !weights.is_empty() || weight != 0.0 {
-                    weights.push(weight);
-                }
-            });
-            let used = weights.iter().rposition(|&w| w != 0.0).map_or(0, |i| i + 1);
-            weights.truncate(used);
-            (first, weights)
+            let mut weights = [0.0; MOST_TAPS];
+            let (first, count) = resize.row(pixel, &mut weights);
+            // Zeros at either end, as where sizes are equal, would only widen all sums.
+            let is_used = |w: &f64| *w != 0.0;
+            let used = &weights[..count];
+            let low = used.iter().position(is_used).unwrap_or(0);
+            let high = used.iter().rposition(is_used).map_or(1, |i| i + 1);
+            taps = taps.max(high - low);
+            let mut row = GridRow {
+                first: first + u32::try_from(low).unwrap_or(0),
+                ..GridRow::default()
+            };
+            row.weights[..high - low].copy_from_slice(&used[low..high]);
+            row
         };
-        Self {
-            native,
-            rows: (0..side).map(row).collect(),
-        }
+        let rows = (0..side).map(row).collect();
+        Self { native, taps, rows }
     }
 
     pub(crate) fn native(&self) -> usize {
         self.native as usize
     }
 
-    /// Pixels of a side of the grid.
-    pub(crate) fn side(&self) -> u32 {
-        u32::try_from(self.rows.len()).unwrap_or(0)
-    }
-
     /// Native pixels that `span` neighbouring grid pixels touch, at most.
     fn reach(&self, span: usize) -> usize {
-        let widest = self.rows.iter().map(|r| r.1.len()).max().unwrap_or(1);
         let steps = (span - 1) * self.native();
-        (steps.div_ceil(self.rows.len()) + widest).min(self.native())
+        (steps.div_ceil(self.rows.len()) + self.taps).min(self.native())
     }
 }
 
@@ -80,8 +87,6 @@ pub(crate) struct Taps {
     pub(crate) width: usize,
     pub(crate) starts: Vec<u32>,
     pub(crate) weights: Vec<f32>,
-    /// One output's weights on all native pixels, in double precision.
-    dense: Vec<f64>,
 }
 
 impl Taps {
@@ -89,66 +94,48 @@ impl Taps {
     /// weights for each of `outputs` pixels. Reuses this value's memory.
     pub(crate) fn set(&mut self, axis: &Axis, grid: &Grid, outputs: u32) {
         let native = grid.native();
-        self.width = padded(grid.reach(span(axis, outputs)), native);
+        let resize = Resize::new(axis.filter, outputs, axis.length);
+        let width = padded(grid.reach(resize.span()), native);
+        self.width = width;
         self.starts.clear();
+        self.starts.resize(outputs as usize, 0);
         self.weights.clear();
-        self.dense.resize(native, 0.0);
-        for output in 0..outputs {
+        self.weights.resize(outputs as usize * width, 0.0);
+        let last = u32::try_from(grid.rows.len()).unwrap_or(0).wrapping_sub(1);
+        let lines = self.starts.iter_mut().zip(self.weights.chunks_exact_mut(width));
+        for (output, (start, line)) in (0..outputs).zip(lines) {
             let output = if axis.reversed_out {
                 outputs - 1 - output
             } else {
                 output
             };
-            let (mut low, mut high) = (native, 0);
-            let dense = &mut self.dense;
-            for_each_tap(
-                axis.filter,
-                output,
-                outputs,
-                axis.length,
-                |pixel, weight| {
-                    let pixel = axis.start + pixel;
-                    let pixel = if axis.reversed_in {
-                        grid.side() - 1 - pixel
-                    } else {
-                        pixel
-                    };
-                    let (first, row) = &grid.rows[pixel as usize];
-                    let first = *first as usize;
-                    low = low.min(first);
-                    high = high.max(first + row.len());
-                    for (sum, w) in dense[first..].iter_mut().zip(row) {
-                        *sum += weight * w;
-                    }
-                },
-            );
-            self.push(low, high);
+            let mut zoom = [0.0; MOST_TAPS];
+            let (first, count) = resize.row(output, &mut zoom);
+            let zoom = &zoom[..count];
+            let mut at = axis.start + first;
+            if axis.reversed_in {
+                at = last - at;
+            }
+            // Rows of the grid in the order of the taps: upwards, or downwards where it is mirrored.
+            let step = if axis.reversed_in { u32::MAX } else { 1 };
+            let furthest = at.wrapping_add(step.wrapping_mul(u32::try_from(count - 1).unwrap_or(0)));
+            let low = grid.rows[at.min(furthest) as usize].first as usize;
+            let begin = low.min(native - width);
+            *start = u32::try_from(begin).unwrap_or(0);
+            fold(grid, zoom, (at, step), begin, line);
         }
     }
 
-    /// Takes the memory for `side` outputs from at most `largest` inputs.
-    pub(crate) fn reserve(&mut self, side: usize, largest: usize) {
+    /// Takes the memory for `side` outputs.
+    pub(crate) fn reserve(&mut self, side: usize) {
         reserve(&mut self.starts, side);
         reserve(&mut self.weights, side * WIDEST);
-        reserve(&mut self.dense, largest);
     }
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let weights = self.weights.capacity() * size_of::<f32>();
-        let starts = self.starts.capacity() * size_of::<u32>();
-        weights + starts + self.dense.capacity() * size_of::<f64>()
-    }
-
-    /// Takes the dense weights in `low..high` as the next output's and clears them.
-    #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-    fn push(&mut self, low: usize, high: usize) {
-        let start = low.min(self.dense.len() - self.width);
-        debug_assert!(high <= start + self.width, "the taps fit their width");
-        self.starts.push(u32::try_from(start).unwrap_or(0));
-        let window = &self.dense[start..start + self.width];
-        self.weights.extend(window.iter().map(|&w| w as f32));
-        self.dense[low..high].fill(0.0);
+        weights + self.starts.capacity() * size_of::<u32>()
     }
 
     /// The inputs that any output depends on: first, and one past the last.
@@ -157,17 +144,34 @@ impl Taps {
         let last = self.starts.iter().max().copied().unwrap_or(0) as usize;
         (first, last + self.width)
     }
+
+    /// How often each input counts over all outputs: the sum of its weights.
+    pub(crate) fn totals(&self, totals: &mut [f32]) {
+        totals.fill(0.0);
+        for (&start, weights) in self.starts.iter().zip(self.weights.chunks_exact(self.width)) {
+            for (total, weight) in totals[start as usize..].iter_mut().zip(weights) {
+                *total += weight;
+            }
+        }
+    }
 }
 
-/// Grid pixels that one output depends on, at most.
-fn span(axis: &Axis, outputs: u32) -> usize {
-    if axis.length >= 2 * outputs {
-        return axis.length.div_ceil(outputs) as usize + 1;
+/// Adds up the weights of the grid rows `at`, `at + step`, ... times those of `zoom`, in `f64`, into
+/// the weights of the native pixels from `begin` on.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn fold(grid: &Grid, zoom: &[f64], (mut at, step): (u32, u32), begin: usize, line: &mut [f32]) {
+    let mut sums = [0.0; WIDEST + GRID_TAPS];
+    for weight in zoom {
+        let row = &grid.rows[at as usize];
+        let sums = &mut sums[row.first as usize - begin..];
+        for (sum, w) in sums.iter_mut().zip(&row.weights[..grid.taps]) {
+            *sum += weight * w;
+        }
+        at = at.wrapping_add(step);
     }
-    match axis.filter {
-        Filter::Nearest => 1,
-        Filter::Bilinear => 2,
-        Filter::Bicubic => 4,
+    for (to, sum) in line.iter_mut().zip(sums) {
+        *to = sum as f32;
     }
 }
 
@@ -181,4 +185,61 @@ fn padded(width: usize, native: usize) -> usize {
         _ => width,
     };
     wider.min(native)
+}
+
+/// The weights of an axis along rows, arranged for sixteen outputs at a time. Outputs beyond the last
+/// have the weight 0.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Across {
+    pub(crate) picks: Vec<Pick>,
+    /// `[sixteen outputs][tap]`, each a row of sixteen.
+    pub(crate) weights: Vec<Row<f32>>,
+}
+
+impl Across {
+    pub(crate) fn set(&mut self, taps: &Taps) {
+        self.picks.clear();
+        self.weights.clear();
+        let width = taps.width;
+        let blocks = taps.starts.chunks(LANES).zip(taps.weights.chunks(LANES * width));
+        for (starts, weights) in blocks {
+            self.picks.push(pick(starts));
+            for k in 0..width {
+                let mut row = [0.0; LANES];
+                for (to, weights) in row.iter_mut().zip(weights.chunks_exact(width)) {
+                    *to = weights[k];
+                }
+                self.weights.push(row);
+            }
+        }
+    }
+
+    pub(crate) fn reserve(&mut self, side: usize) {
+        reserve(&mut self.picks, side.div_ceil(LANES));
+        reserve(&mut self.weights, side.div_ceil(LANES) * WIDEST);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let picks = self.picks.capacity() * size_of::<Pick>();
+        picks + self.weights.capacity() * size_of::<Row<f32>>()
+    }
+}
+
+/// Where up to sixteen outputs begin; those that are missing begin where the last one does.
+fn pick(starts: &[u32]) -> Pick {
+    let last = starts.last().copied().unwrap_or(0);
+    let start: Row<u32> = std::array::from_fn(|l| starts.get(l).copied().unwrap_or(last));
+    let least = |part: &[u32]| part.iter().min().copied().unwrap_or(0);
+    let eights = [least(&start[..8]), least(&start[8..])];
+    let sixteen = eights[0].min(eights[1]);
+    let half: Row<u32> = std::array::from_fn(|l| start[l] - eights[l / 8]);
+    let near = start.map(|s| s - sixteen);
+    Pick {
+        eights,
+        half,
+        sixteen,
+        near,
+        close: half.iter().all(|&d| d < 8) && near.iter().all(|&d| d < 16),
+    }
 }

@@ -1,0 +1,148 @@
+//! Sixteen numbers at a time, the same bits on every processor.
+//!
+//! Kernels are written once, over [`Lanes`]: sixteen logical lanes, whatever the width of the
+//! registers. Every operation is rounded as IEEE 754 says, products and sums are fused only where a
+//! kernel says so ([`Lanes::mul_add`]), and sums over many values have the order of the lanes; so all
+//! three implementations give the same bits, and which one runs is a question of speed alone.
+//!
+//! `unsafe` stands in `avx2.rs`, `avx512.rs` and the macro [`kernel`]; each says there why it holds:
+//! a value of type `Avx2` or `Avx512` is made only where the processor has been asked for its features.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod kernel;
+mod path;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use kernel::kernel;
+pub(crate) use path::Simd;
+pub use path::{SimdError, SimdPath};
+pub(crate) use scalar::Scalar;
+
+/// Logical lanes.
+pub(crate) const LANES: usize = 16;
+
+/// Sixteen values in memory.
+pub(crate) type Row<T> = [T; LANES];
+
+/// One cache line, the unit of streaming stores.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+#[expect(unreachable_pub, reason = "it stands in a sealed trait's methods")]
+pub struct Line(pub(crate) [u8; 64]);
+
+/// Arithmetic on sixteen lanes. Methods are always inlined, so that a whole kernel is compiled for one
+/// kind of register.
+#[expect(unreachable_pub, reason = "it stands in a sealed trait's methods")]
+pub trait Lanes: Copy {
+    /// Sixteen `f32`.
+    type F: Copy;
+    /// Sixteen `u32`.
+    type U: Copy;
+    /// Sixteen half-precision numbers, as bits.
+    type H: Copy;
+
+    fn splat(self, x: f32) -> Self::F;
+    fn load(self, from: &Row<f32>) -> Self::F;
+    fn store(self, v: Self::F, to: &mut Row<f32>);
+    /// Widens sixteen unsigned integers.
+    fn from_u16(self, from: &Row<u16>) -> Self::F;
+
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a b + c`, rounded once.
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    fn sqrt(self, a: Self::F) -> Self::F;
+    /// `if a < b { a } else { b }`.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `if a > b { a } else { b }`.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `if a <= b { x } else { y }`.
+    fn if_le(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
+
+    fn splat_u(self, x: u32) -> Self::U;
+    fn load_u(self, from: &Row<u32>) -> Self::U;
+    fn add_u(self, a: Self::U, b: Self::U) -> Self::U;
+    fn sub_u(self, a: Self::U, b: Self::U) -> Self::U;
+    fn and(self, a: Self::U, b: Self::U) -> Self::U;
+    fn xor(self, a: Self::U, b: Self::U) -> Self::U;
+    fn shift_left<const N: u32>(self, a: Self::U) -> Self::U;
+    fn shift_right<const N: u32>(self, a: Self::U) -> Self::U;
+    fn bits(self, a: Self::F) -> Self::U;
+    fn from_bits(self, a: Self::U) -> Self::F;
+    /// The lanes as signed integers, rounded to `f32`.
+    fn from_i32(self, a: Self::U) -> Self::F;
+
+    /// Lane `l` is `window[offset + lanes.index(l)]` of [`Pick`]'s sixteen outputs.
+    ///
+    /// `window` must reach 16 values beyond the pick's last base and `offset`; it is checked.
+    fn pick(self, window: &[f32], pick: &Pick, offset: usize) -> Self::F;
+
+    /// The words of sixteen consecutive counters, `first` and those after it in its word 0 (which
+    /// wraps), after `ROUNDS` rounds of Philox 4x32: word `w` of counter `l` is lane `l` of `[w]`.
+    fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [Self::U; 4];
+
+    /// To `f16`, halves to even.
+    fn to_f16(self, v: Self::F) -> Self::H;
+    /// To `bf16`, halves to even.
+    fn to_bf16(self, v: Self::F) -> Self::H;
+    fn store_half(self, v: Self::H, to: &mut Row<u16>);
+
+    /// Writes past the caches, where there are such stores.
+    fn stream(self, v: Self::F, to: &mut Line);
+    /// The same for two times sixteen halves.
+    fn stream_half(self, v: [Self::H; 2], to: &mut Line);
+    /// Makes streamed values visible to other threads before anything that is stored after this.
+    fn fence(self);
+
+    /// `to[r][c] = from[c][r]`.
+    fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8];
+}
+
+/// Where sixteen neighbouring outputs of a resampling along a row find their inputs: output `o` begins
+/// at `base[0] + near[o]`, and at `base[o / 8] + half[o]`.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(unreachable_pub, reason = "it stands in the methods of `Lanes`")]
+pub struct Pick {
+    /// First input of the outputs 0 to 7, and of 8 to 15; `sixteen` is the smaller of both.
+    pub(crate) eights: [u32; 2],
+    /// Distances from `eights`: below 8 where the pick is `close`.
+    pub(crate) half: Row<u32>,
+    /// First input of all sixteen.
+    pub(crate) sixteen: u32,
+    /// Distances from `sixteen`: below 16 where the pick is `close`.
+    pub(crate) near: Row<u32>,
+    /// All distances are small enough for permutations within registers.
+    pub(crate) close: bool,
+}
+
+/// The sum of the lanes, in their order, in double precision.
+#[inline(always)]
+pub(crate) fn sum<L: Lanes>(lanes: L, v: L::F) -> f64 {
+    let mut values = [0.0; LANES];
+    lanes.store(v, &mut values);
+    values.iter().map(|&v| f64::from(v)).sum()
+}
+
+kernel! {
+    /// Makes what has been streamed visible to other threads before anything that is stored later.
+    pub(crate) fn fence(lanes) {
+        lanes.fence();
+    }
+}
+
+/// `v` within `low..=high`; `low` for NaN.
+#[inline(always)]
+pub(crate) fn clamp<L: Lanes>(lanes: L, v: L::F, low: L::F, high: L::F) -> L::F {
+    lanes.min(lanes.max(v, low), high)
+}
