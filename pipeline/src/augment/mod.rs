@@ -229,7 +229,7 @@ impl Augmenter {
         // The view; turned sources, rows between two passes, bands added up, a block.
         let floats = self.bands() * (self.side() + 16) * (self.side() + 16) + 5 * largest * largest;
         // Weights of 4 axes of rows and 8 of columns, with where they begin.
-        let weights = 4 * largest * (3 * 20 + 16);
+        let weights = 4 * largest * (3 * 20 + 16) + 2 * largest * 36;
         let program = (8 * extent.operations + 8) * (16 * self.bands() + 512);
         (floats + weights) * size_of::<f32>() + program
     }
@@ -338,9 +338,11 @@ impl Augmenter {
         let op_key = |number| OpKey::new(key, number);
         let frame = Frame::draw(&self.graph.source, op_key, GRID_SIDE, self.filter);
         let (transposed, rows, columns) = frame.axes();
+        let Scratch { zooms, axes, .. } = scratch;
+        zooms.0.set(&rows, GRID_SIDE, self.side);
+        zooms.1.set(&columns, GRID_SIDE, self.side);
         for group in &self.groups {
-            let grid = &self.grids[group.index()];
-            scratch.axes[group.index()].set(&rows, &columns, grid, self.side);
+            axes[group.index()].set((&zooms.0, &zooms.1), &self.grids[group.index()]);
         }
         transposed
     }
@@ -355,7 +357,10 @@ impl Augmenter {
         let op_key = |number| OpKey::new(key, number);
         let frame = Frame::draw(run, op_key, self.side, self.filter);
         let (transposed, rows, columns) = frame.axes();
-        scratch.axes[OF_VIEW].set(&rows, &columns, &self.view_grid, self.side);
+        let Scratch { zooms, axes, .. } = scratch;
+        zooms.0.set(&rows, self.side, self.side);
+        zooms.1.set(&columns, self.side, self.side);
+        axes[OF_VIEW].set((&zooms.0, &zooms.1), &self.view_grid);
         transposed
     }
 }

@@ -1,17 +1,20 @@
 //! A view's program, carried out.
 
+use std::ops::Range;
+
 use chipmill_store::PatchPixels;
 
 use super::graph::Stage;
-use super::ops::blur::{blur_columns, blur_rows};
+use super::ops::blur::{blur_columns, rows_for};
+use super::ops::noise::{self, add_noise_to_view};
 use super::ops::pointwise::{blend, limit, map, mean_over_bands, total};
-use super::ops::{hsv, noise};
+use super::ops::hsv;
 use super::program::{Action, Pass, Source, Step};
 use super::resample::{
-    Affine, Taps, along_columns, combine, mean_of_view, resample_rows, stride,
+    Affine, Columns, Raster, along_columns, along_columns_to_view, combine, mean_of_view, stride,
 };
 use super::scratch::{Axes, Scratch};
-use super::stream::{LARGE, line_at, write};
+use super::stream::{NT, line_at, write};
 use super::{Augmenter, CustomView};
 use crate::element::Element;
 use crate::rng::{NORMALS, ViewKey};
@@ -21,6 +24,8 @@ use crate::simd::{LANES, Row, Simd, fence};
 const STRETCH: usize = 512;
 /// Pixels of one band that a pass works on at a time, at least.
 const BLOCK: usize = 900;
+/// Rows whose sources are made at a time, where blocks are smaller.
+const SPAN: usize = 40;
 /// Before a block there is room for the values that did not fill a cache line with those before them.
 const PORCH: usize = 64;
 
@@ -34,6 +39,12 @@ pub(super) fn plane_len(side: usize) -> usize {
 fn block_rows(side: usize) -> usize {
     let unit = NORMALS >> side.trailing_zeros().min(NORMALS.trailing_zeros());
     unit * BLOCK.div_ceil(unit * side).max(1)
+}
+
+/// Rows of a span: blocks for which the rows that their columns are made from stay in the innermost cache.
+fn span_rows(side: usize) -> usize {
+    let rows = block_rows(side);
+    rows * (SPAN / rows).max(1)
 }
 
 /// Values of a block with its porch, and of a stretch of the mean over bands.
@@ -53,7 +64,7 @@ pub(super) struct Run<'a, E> {
     pub(super) out: &'a mut [E],
 }
 
-impl<E: Element> Run<'_, E> {
+impl<'a, E: Element> Run<'a, E> {
     pub(super) fn actions(&mut self) {
         let program = std::mem::take(&mut self.scratch.program);
         self.scratch.maps.clone_from(&program.maps);
@@ -109,30 +120,75 @@ impl<E: Element> Run<'_, E> {
 
     /// One pass of one band, whose plane is number `slot`.
     fn band(&mut self, pass: &Pass, steps: &[Step], band: usize, slot: usize) {
-        let (side, simd) = (self.side(), self.simd);
-        match pass.source {
-            Source::Native { .. } => self.resample_band(band),
-            Source::Blur(kernel) => {
-                let len = plane_len(side);
-                let plane = &self.scratch.planes[slot * len..][..side * side];
-                let rows = &mut self.scratch.resample.rows;
-                blur_rows(simd, plane, side, &kernel, &mut self.scratch.line, rows);
-            }
-            Source::Planes => {}
+        let side = self.side();
+        if let Source::Native { .. } = pass.source {
+            let (raster, group) = self.raster(band);
+            let Scratch { axes, resample, .. } = &mut *self.scratch;
+            raster.turn(self.simd, (&axes[group].y, &axes[group].x), resample);
         }
-        let mut sum = 0.0;
-        let rows = block_rows(side);
+        let (rows, mut sum) = (block_rows(side), 0.0);
         for first in (0..side).step_by(rows) {
             let block = Block {
                 band,
                 slot,
                 rows: first..(first + rows).min(side),
             };
+            self.along_rows(pass, &block);
             sum += self.block(pass, steps, &block);
         }
         if let Some(table) = pass.means {
             self.set_offset(table, band, sum);
         }
+    }
+
+    /// Prepares, where a span of blocks begins, the rows that its columns are made from.
+    fn along_rows(&mut self, pass: &Pass, block: &Block) {
+        let (side, first) = (self.side(), block.rows.start);
+        let span = span_rows(side);
+        if !first.is_multiple_of(span) {
+            return;
+        }
+        let outputs = first..(first + span).min(side);
+        match &pass.source {
+            Source::Native { .. } => {
+                let (raster, group) = self.raster(block.band);
+                let Scratch {
+                    axes,
+                    resample,
+                    top,
+                    ..
+                } = &mut *self.scratch;
+                let Axes { y, x, across } = &axes[group];
+                let inputs = y.inputs(outputs);
+                *top = inputs.start;
+                raster.along_rows(self.simd, inputs, (x, across), resample);
+            }
+            Source::Blur(kernel) => {
+                let Scratch {
+                    planes,
+                    resample,
+                    line,
+                    ..
+                } = &mut *self.scratch;
+                let len = plane_len(side);
+                let plane = &planes[block.slot * len..][..side * side];
+                let rows = &mut resample.rows;
+                rows_for(self.simd, (plane, side), kernel, outputs, span, line, rows);
+            }
+            Source::Planes => {}
+        }
+    }
+
+    /// A band's pixels, and the number of its resolution.
+    fn raster(&self, band: usize) -> (Raster<'a, u16>, usize) {
+        let band = self.augmenter.bands[band].0;
+        let group = band.resolution();
+        let raster = Raster {
+            pixels: self.pixels.band_slice(band),
+            side: group.side(),
+            transposed: self.transposed,
+        };
+        (raster, group.index())
     }
 
     /// Gives the sum of what comes out where the pass asks for it.
@@ -141,57 +197,97 @@ impl<E: Element> Run<'_, E> {
         let pixels = self.pixels_of_plane();
         let (start, end) = (block.rows.start * side, block.rows.end * side);
         let len = plane_len(side);
+        let streams = size_of_val(&*self.out) >= *NT;
         let Scratch {
             planes,
             block: memory,
             resample,
             axes,
             maps,
+            top,
             ..
         } = &mut *self.scratch;
         let plane = &mut planes[block.slot * len..][..len];
-        let values = match pass.source {
-            // What only passes through on its way to the view needs no plane.
-            Source::Planes => &mut plane[start..],
-            _ if pass.last => &mut memory[PORCH..],
-            _ => &mut plane[start..],
+        let out = if pass.last {
+            &mut self.out[block.band * pixels..][..pixels]
+        } else {
+            &mut []
+        };
+        // What only passes through on its way to the view needs no plane.
+        let (values, porch) = match pass.source {
+            Source::Planes => (&mut plane[..], start),
+            _ if pass.last => (&mut memory[..], PORCH),
+            _ => (&mut plane[..], start),
         };
         match pass.source {
             Source::Native { table } => {
                 let group = self.augmenter.bands[block.band].0.resolution().index();
-                let map = maps[table * bands + block.band];
-                let y = &axes[group].y;
-                along_columns(simd, &resample.rows, y, map, false, block.rows.clone(), values);
+                let columns = Columns {
+                    rows: &resample.rows,
+                    top: *top,
+                    y: &axes[group].y,
+                    map: maps[table * bands + block.band],
+                    adds: false,
+                };
+                let rows = block.rows.clone();
+                if pass.last && steps.is_empty() {
+                    along_columns_to_view(simd, columns, rows, values, porch, out, streams);
+                    keep_rest(values, start..end, out);
+                    return 0.0;
+                }
+                along_columns(simd, columns, rows, &mut values[porch..]);
             }
             Source::Blur(kernel) => {
-                blur_columns(simd, &resample.rows, side, &kernel, block.rows.clone(), values);
+                let within = block.rows.start % span_rows(side);
+                let from = &resample.rows[within * stride(side)..];
+                blur_columns(simd, from, side, &kernel, block.rows.len(), &mut values[porch..]);
             }
             Source::Planes => {}
         }
-        let count = (end - start).next_multiple_of(NORMALS).min(values.len());
-        let whole = values[..count].as_chunks_mut().0;
-        for step in steps {
-            apply(simd, step, whole, block.band, (start, pixels), maps, bands);
+        let mut steps = steps;
+        let mut noise = None;
+        if pass.last
+            && let Some((Step::Noise { std, key }, before)) = steps.split_last()
+        {
+            steps = before;
+            noise = Some((*std, *key));
         }
-        let sum = if pass.means.is_some() {
-            total(simd, &values[..end - start])
-        } else {
-            0.0
-        };
+        let whole = (end - start).next_multiple_of(NORMALS);
+        let count = whole.min(values.len() - porch);
+        for step in steps {
+            let values = values[porch..][..count].as_chunks_mut().0;
+            apply(simd, step, values, block.band, (start, pixels), maps, bands);
+        }
+        if let Some((std, key)) = noise {
+            let first = first_normals(block.band, start, pixels);
+            add_noise_to_view(
+                simd,
+                values,
+                porch,
+                std,
+                key,
+                first,
+                start..end,
+                out,
+                streams,
+            );
+            if porch == PORCH {
+                keep_rest(values, start..end, out);
+            }
+            return 0.0;
+        }
         if pass.last {
-            let out = &mut self.out[block.band * pixels..][..pixels];
             let (from, to) = (line_at(out, start), line_at(out, end));
-            let streams = size_of_val(&*self.out) >= LARGE;
-            let out = &mut self.out[block.band * pixels..][from..to];
-            if matches!(pass.source, Source::Planes) {
-                write(simd, &plane[from..to], out, streams);
-            } else {
-                let porch = PORCH - (start - from);
-                write(simd, &memory[porch..][..to - from], out, streams);
-                memory.copy_within(PORCH + to - start..PORCH + end - start, PORCH - (end - to));
+            let lines = &values[porch + from - start..][..to - from];
+            write(simd, lines, &mut out[from..to], streams);
+            if porch == PORCH {
+                keep_rest(values, start..end, out);
             }
         }
-        sum
+        if pass.means.is_some() {
+            return total(simd, &values[porch..][..end - start]);
+        }
+        0.0
     }
 
     fn set_offset(&mut self, table: usize, band: usize, sum: f64) {
@@ -230,9 +326,9 @@ impl<E: Element> Run<'_, E> {
         }
     }
 
-    fn write_plane(&mut self, slot: usize, band: usize, pixels: std::ops::Range<usize>) {
+    fn write_plane(&mut self, slot: usize, band: usize, pixels: Range<usize>) {
         let count = self.pixels_of_plane();
-        let streams = size_of_val(&*self.out) >= LARGE;
+        let streams = size_of_val(&*self.out) >= *NT;
         let out = &mut self.out[band * count..][..count];
         let (from, to) = (line_at(out, pixels.start), line_at(out, pixels.end));
         let plane = &self.scratch.planes[slot * plane_len(self.augmenter.side())..];
@@ -275,7 +371,7 @@ impl<E: Element> Run<'_, E> {
     }
 
     /// Gives whether the first band stands for all after the step.
-    fn across_step(&mut self, step: &Step, stretch: std::ops::Range<usize>, gray: bool) -> bool {
+    fn across_step(&mut self, step: &Step, stretch: Range<usize>, gray: bool) -> bool {
         let (simd, bands, pixels) = (self.simd, self.bands(), self.pixels_of_plane());
         let len = plane_len(self.side()) / LANES;
         let rows = stretch.start / LANES..stretch.end.next_multiple_of(NORMALS) / LANES;
@@ -323,22 +419,14 @@ impl<E: Element> Run<'_, E> {
         gray
     }
 
-    /// The pass along rows of one band's resampling.
-    fn resample_band(&mut self, band: usize) {
-        let band = self.augmenter.bands[band].0;
-        let group = band.resolution();
-        let Axes { y, x, across } = &self.scratch.axes[group.index()];
-        let (source, side) = (self.pixels.band_slice(band), group.side());
-        let taps = (y, x, across);
-        resample_rows(self.simd, source, side, self.transposed, taps, &mut self.scratch.resample);
-    }
-
     /// The mean over bands, taken at each resolution before that is resampled.
     fn gray_native(&mut self, table: usize) {
         let (simd, bands, side) = (self.simd, self.bands(), self.side());
         let share = 1.0 / bands as f32;
         let maps = &self.scratch.maps[table * bands..][..bands];
-        let mut offset = maps.iter().map(|m| f64::from(m.offset)).sum::<f64>() / bands as f64;
+        let offsets = maps.iter().map(|m| f64::from(m.offset)).sum::<f64>();
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+        let mut offset = (offsets / bands as f64) as f32;
         let mut combined = std::mem::take(&mut self.scratch.line);
         for (g, &group) in self.augmenter.groups.iter().enumerate() {
             let native = group.side() * group.side();
@@ -352,17 +440,27 @@ impl<E: Element> Run<'_, E> {
                 }
             }
             let Axes { y, x, across } = &self.scratch.axes[group.index()];
-            let source = &combined[..native];
-            let taps = (y, x, across);
+            let raster = Raster {
+                pixels: &combined[..native],
+                side: group.side(),
+                transposed: self.transposed,
+            };
             let buffers = &mut self.scratch.resample;
-            resample_rows(simd, source, group.side(), self.transposed, taps, buffers);
-            #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-            let map = Affine {
-                gain: 1.0,
-                offset: offset as f32,
+            raster.turn(simd, (y, x), buffers);
+            let inputs = y.all_inputs();
+            raster.along_rows(simd, inputs.clone(), (x, across), buffers);
+            let columns = Columns {
+                rows: &buffers.rows,
+                top: inputs.start,
+                y,
+                map: Affine {
+                    gain: 1.0,
+                    offset,
+                },
+                adds: g > 0,
             };
             let plane = &mut self.scratch.planes[..plane_len(side)];
-            along_columns(simd, &buffers.rows, y, map, g > 0, 0..side, plane);
+            along_columns(simd, columns, 0..side, plane);
             offset = 0.0;
         }
         self.scratch.line = combined;
@@ -386,12 +484,33 @@ impl<E: Element> Run<'_, E> {
         let transposed = self.augmenter.set_view_axes(run, self.key, self.scratch);
         let Axes { y, x, across } = &self.scratch.axes[super::OF_VIEW];
         for plane in self.scratch.planes.chunks_exact_mut(len) {
-            let taps: (&Taps, _, _) = (y, x, across);
+            let raster = Raster {
+                pixels: &plane[..side * side],
+                side,
+                transposed,
+            };
             let buffers = &mut self.scratch.resample;
-            resample_rows(self.simd, &plane[..side * side], side, transposed, taps, buffers);
-            along_columns(self.simd, &buffers.rows, y, Affine::IDENTITY, false, 0..side, plane);
+            raster.turn(self.simd, (y, x), buffers);
+            let inputs = y.all_inputs();
+            raster.along_rows(self.simd, inputs.clone(), (x, across), buffers);
+            let columns = Columns {
+                rows: &buffers.rows,
+                top: inputs.start,
+                y,
+                map: Affine::IDENTITY,
+                adds: false,
+            };
+            along_columns(self.simd, columns, 0..side, plane);
         }
     }
+}
+
+/// Moves the values of a block that did not fill a cache line of `out` to the end of the porch, where
+/// the next block follows on them.
+fn keep_rest<E>(block: &mut [f32], pixels: Range<usize>, out: &[E]) {
+    let rest = pixels.end - line_at(out, pixels.end);
+    let end = PORCH + pixels.len();
+    block.copy_within(end - rest..end, PORCH - rest);
 }
 
 /// Some rows of one band.
@@ -399,7 +518,7 @@ struct Block {
     band: usize,
     /// Number of its plane in memory.
     slot: usize,
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
 }
 
 fn is_by_band(action: &Action) -> bool {
@@ -410,7 +529,7 @@ fn is_by_band(action: &Action) -> bool {
 fn three<'a>(
     planes: &'a mut [Row<f32>],
     len: usize,
-    rows: &std::ops::Range<usize>,
+    rows: &Range<usize>,
 ) -> Option<[&'a mut [Row<f32>]; 3]> {
     let mut planes = planes.chunks_exact_mut(len).map(|plane| &mut plane[rows.clone()]);
     Some([planes.next()?, planes.next()?, planes.next()?])
@@ -430,12 +549,16 @@ fn apply(
         Step::Map { table, range } => map(simd, values, maps[table * bands + band], range),
         Step::Limit(range) => limit(simd, values, range),
         Step::Noise { std, key } => {
-            let first = band * pixels.div_ceil(NORMALS) + start / NORMALS;
-            let first = u32::try_from(first).unwrap_or(u32::MAX);
-            noise::add_noise(simd, values, std, key, first);
+            noise::add_noise(simd, values, std, key, first_normals(band, start, pixels));
         }
         _ => {}
     }
+}
+
+/// The block of normal numbers of a band's pixel `start`: every band begins a new block.
+fn first_normals(band: usize, start: usize, pixels: usize) -> u32 {
+    let first = band * pixels.div_ceil(NORMALS) + start / NORMALS;
+    u32::try_from(first).unwrap_or(u32::MAX)
 }
 
 /// The means of the bands of the resampled view, before any map, into the offsets of `means`.

@@ -2,7 +2,7 @@
 
 use super::ops::blur;
 use super::program::Program;
-use super::resample::{Across, Affine, Axis, Buffers, Grid, Taps};
+use super::resample::{Across, Affine, Buffers, Grid, Taps, Zoom};
 use super::run::{block_len, plane_len};
 
 /// Weights of rows and columns.
@@ -15,9 +15,9 @@ pub(super) struct Axes {
 }
 
 impl Axes {
-    pub(super) fn set(&mut self, rows: &Axis, columns: &Axis, grid: &Grid, side: u32) {
-        self.y.set(rows, grid, side);
-        self.x.set(columns, grid, side);
+    pub(super) fn set(&mut self, (rows, columns): (&Zoom, &Zoom), grid: &Grid) {
+        self.y.set(rows, grid);
+        self.x.set(columns, grid);
         self.across.set(&self.x);
     }
 }
@@ -28,6 +28,8 @@ impl Axes {
 /// [`Augmenter::scratch_bytes`](super::Augmenter::scratch_bytes); after that nothing is allocated.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Rows and columns on the grid.
+    pub(super) zooms: (Zoom, Zoom),
     /// For each resolution and for views.
     pub(super) axes: [Axes; 4],
     pub(super) resample: Buffers,
@@ -41,6 +43,8 @@ pub struct Scratch {
     pub(super) block: Vec<f32>,
     /// A row with its border, or bands added up.
     pub(super) line: Vec<f32>,
+    /// The first row of those in `resample.rows`.
+    pub(super) top: usize,
     /// One a band.
     pub(super) sums: Vec<f64>,
 }
@@ -75,6 +79,8 @@ impl Scratch {
             x.reserve(side);
             across.reserve(side);
         }
+        self.zooms.0.reserve(side);
+        self.zooms.1.reserve(side);
         self.resample.reserve(side, largest, blur::radius(side));
         self.program.reserve(operations, bands);
         reserve(&mut self.maps, Program::most_maps(operations, bands));
@@ -106,6 +112,8 @@ impl Scratch {
         let floats = floats.iter().map(|v| v.capacity() * size_of::<f32>());
         axes.sum::<usize>()
             + floats.sum::<usize>()
+            + self.zooms.0.bytes()
+            + self.zooms.1.bytes()
             + self.resample.bytes()
             + self.program.bytes()
             + self.maps.capacity() * size_of::<Affine>()

@@ -197,19 +197,37 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn pick(self, window: &[f32], pick: &Pick, offset: usize) -> Floats {
-        let [low, high] = pick.eights.map(|base| &window[base as usize + offset..]);
-        if pick.close
-            && let (Some(low), Some(high)) = (low.first_chunk::<8>(), high.first_chunk::<8>())
-        {
-            let half = self.load_u(&pick.half);
-            return vector!([
-                _mm256_permutevar8x32_ps(_mm256_loadu_ps(low.as_ptr()), half[0]),
-                _mm256_permutevar8x32_ps(_mm256_loadu_ps(high.as_ptr()), half[1]),
-            ]);
+    fn pick_index(self, pick: &Pick) -> Words {
+        self.load_u(&pick.half)
+    }
+
+    #[inline(always)]
+    fn close_sum<const W: usize>(
+        self,
+        line: &[f32],
+        pick: &Pick,
+        index: Words,
+        weights: &[Floats; W],
+    ) -> Floats {
+        let [low, high] = pick.eights.map(|start| start as usize);
+        let (Some(low), Some(high)) = (
+            line.get(low..low + 8 + W - 1),
+            line.get(high..high + 8 + W - 1),
+        ) else {
+            return self.splat(0.0);
+        };
+        // SAFETY: both windows hold eight values from every `k` below `W` on; the processor has AVX2.
+        let tap = |k: usize| unsafe {
+            [
+                _mm256_permutevar8x32_ps(_mm256_loadu_ps(low.as_ptr().add(k)), index[0]),
+                _mm256_permutevar8x32_ps(_mm256_loadu_ps(high.as_ptr().add(k)), index[1]),
+            ]
+        };
+        let mut sum = self.mul(tap(0), weights[0]);
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            sum = self.mul_add(tap(k), *weight, sum);
         }
-        let lane = |l: usize| if l < 8 { low } else { high }[pick.half[l] as usize];
-        self.load(&std::array::from_fn(lane))
+        sum
     }
 
     /// Even counters in one register and odd ones in another, a word in the low half of 64 bits; what

@@ -163,16 +163,31 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn pick(self, window: &[f32], pick: &Pick, offset: usize) -> __m512 {
-        let window = &window[pick.sixteen as usize + offset..];
-        if pick.close
-            && let Some(window) = window.first_chunk()
-        {
-            let near = self.load_u(&pick.near);
-            return vector!(_mm512_permutexvar_ps(near, self.load(window)));
+    fn pick_index(self, pick: &Pick) -> __m512i {
+        self.load_u(&pick.near)
+    }
+
+    #[inline(always)]
+    fn close_sum<const W: usize>(
+        self,
+        line: &[f32],
+        pick: &Pick,
+        index: __m512i,
+        weights: &[__m512; W],
+    ) -> __m512 {
+        let start = pick.sixteen as usize;
+        let Some(window) = line.get(start..start + LANES + W - 1) else {
+            return self.splat(0.0);
+        };
+        // SAFETY: `window` holds sixteen values from every `k` below `W` on; the processor has AVX-512.
+        let tap = |k: usize| unsafe {
+            _mm512_permutexvar_ps(index, _mm512_loadu_ps(window.as_ptr().add(k)))
+        };
+        let mut sum = self.mul(tap(0), weights[0]);
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            sum = self.mul_add(tap(k), *weight, sum);
         }
-        let lane = |l: usize| window[pick.near[l] as usize];
-        self.load(&std::array::from_fn(lane))
+        sum
     }
 
     /// Even counters in one register and odd ones in another, a word in the low half of 64 bits; what
@@ -196,8 +211,10 @@ impl Lanes for Avx512 {
                 for c in &mut c {
                     let product0 = _mm512_mul_epu32(c[0], m0);
                     let product1 = _mm512_mul_epu32(c[2], m1);
+                    // The shift, and a shuffle that does the same to the half that matters: they run
+                    // on different ports.
                     let high0 = _mm512_srli_epi64::<32>(product0);
-                    let high1 = _mm512_srli_epi64::<32>(product1);
+                    let high1 = _mm512_shuffle_epi32::<0b11_11_01_01>(product1);
                     // 0x96: the exclusive or of three.
                     *c = [
                         _mm512_ternarylogic_epi64::<0x96>(high1, c[1], k0),

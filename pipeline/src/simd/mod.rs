@@ -36,12 +36,10 @@ pub(crate) type Row<T> = [T; LANES];
 /// One cache line, the unit of streaming stores.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
-#[expect(unreachable_pub, reason = "it stands in a sealed trait's methods")]
 pub struct Line(pub(crate) [u8; 64]);
 
 /// Arithmetic on sixteen lanes. Methods are always inlined, so that a whole kernel is compiled for one
 /// kind of register.
-#[expect(unreachable_pub, reason = "it stands in a sealed trait's methods")]
 pub trait Lanes: Copy {
     /// Sixteen `f32`.
     type F: Copy;
@@ -83,10 +81,26 @@ pub trait Lanes: Copy {
     /// The lanes as signed integers, rounded to `f32`.
     fn from_i32(self, a: Self::U) -> Self::F;
 
-    /// Lane `l` is `window[offset + lanes.index(l)]` of [`Pick`]'s sixteen outputs.
+    /// What [`Self::close_sum`] needs of a pick, kept in a register.
+    fn pick_index(self, pick: &Pick) -> Self::U;
+
+    /// The weighted sums of sixteen outputs, where `pick.close`: lane `l` of tap `k` is
+    /// `line[start of output l + k]`; the first product is rounded, the others are fused, in order.
     ///
-    /// `window` must reach 16 values beyond the pick's last base and `offset`; it is checked.
-    fn pick(self, window: &[f32], pick: &Pick, offset: usize) -> Self::F;
+    /// `line` must reach sixteen values beyond the last tap; 0 where it does not.
+    fn close_sum<const W: usize>(
+        self,
+        line: &[f32],
+        pick: &Pick,
+        index: Self::U,
+        weights: &[Self::F; W],
+    ) -> Self::F;
+
+    /// Lane `l` is `line[start of output l + offset]`, at any distance.
+    fn gather(self, line: &[f32], pick: &Pick, offset: usize) -> Self::F {
+        let window = &line[pick.sixteen as usize + offset..];
+        self.load(&std::array::from_fn(|l| window[pick.near[l] as usize]))
+    }
 
     /// The words of sixteen consecutive counters, `first` and those after it in its word 0 (which
     /// wraps), after `ROUNDS` rounds of Philox 4x32: word `w` of counter `l` is lane `l` of `[w]`.
@@ -112,7 +126,6 @@ pub trait Lanes: Copy {
 /// Where sixteen neighbouring outputs of a resampling along a row find their inputs: output `o` begins
 /// at `base[0] + near[o]`, and at `base[o / 8] + half[o]`.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(unreachable_pub, reason = "it stands in the methods of `Lanes`")]
 pub struct Pick {
     /// First input of the outputs 0 to 7, and of 8 to 15; `sixteen` is the smaller of both.
     pub(crate) eights: [u32; 2],

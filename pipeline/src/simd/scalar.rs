@@ -168,9 +168,23 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    fn pick(self, window: &[f32], pick: &Pick, offset: usize) -> Self::F {
-        let window = &window[pick.sixteen as usize + offset..];
-        std::array::from_fn(|l| window[pick.near[l] as usize])
+    fn pick_index(self, pick: &Pick) -> Self::U {
+        pick.near
+    }
+
+    #[inline(always)]
+    fn close_sum<const W: usize>(
+        self,
+        line: &[f32],
+        pick: &Pick,
+        _: Self::U,
+        weights: &[Self::F; W],
+    ) -> Self::F {
+        let mut sum = self.mul(self.gather(line, pick, 0), weights[0]);
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            sum = self.mul_add(self.gather(line, pick, k), *weight, sum);
+        }
+        sum
     }
 
     #[inline(always)]

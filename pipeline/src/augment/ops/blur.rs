@@ -5,7 +5,7 @@ use chipmill_schemas::augment::{Border, GaussianBlur};
 use crate::augment::resample::stride;
 use crate::math::exp;
 use crate::rng::OpKey;
-use crate::simd::{LANES, Lanes, Row, kernel};
+use crate::simd::{LANES, Lanes, Row, Simd, kernel};
 
 /// Weights up to this are left out: they are lost in the rounding of `f32` sums.
 const UNSEEN: f32 = 1e-9;
@@ -69,23 +69,21 @@ pub(crate) fn line(side: usize) -> usize {
 }
 
 kernel! {
-    /// Blurs every row of `plane`, `side` x `side` values, into `rows`, rows of [`stride`] values with
-    /// as many more above and below as the kernel reaches.
+    /// Blurs some rows of `plane`, rows of `side` values, along themselves into `out`, rows of [`stride`]
+    /// values.
     ///
     /// `line` is memory of [`line`] values. A sum starts in the middle and goes outwards.
-    pub(crate) fn blur_rows(
+    fn blur_rows(
         lanes,
         plane: &[f32],
         side: usize,
         kernel: &HalfKernel,
         line: &mut [f32],
-        rows: &mut [f32],
+        out: &mut [f32],
     ) {
-        let stride = stride(side);
         let radius = kernel.radius;
         line.fill(0.0);
-        let inner = &mut rows[radius * stride..][..side * stride];
-        for (values, row) in plane.chunks_exact(side).zip(inner.chunks_exact_mut(stride)) {
+        for (values, row) in plane.chunks_exact(side).zip(out.chunks_exact_mut(stride(side))) {
             line[MARGIN..MARGIN + side].copy_from_slice(values);
             if kernel.border == Border::Reflect {
                 for k in 1..=radius {
@@ -107,17 +105,6 @@ kernel! {
                 }
                 _ => along_row(lanes, line, kernel.weights, row),
             }
-        }
-        for k in 1..=radius {
-            let (above, below) = ((radius - k) * stride, (radius + side - 1 + k) * stride);
-            if kernel.border == Border::Zero {
-                rows[above..above + stride].fill(0.0);
-                rows[below..below + stride].fill(0.0);
-                continue;
-            }
-            let (first, last) = ((radius + k) * stride, (radius + side - 1 - k) * stride);
-            rows.copy_within(first..first + stride, above);
-            rows.copy_within(last..last + stride, below);
         }
     }
 }
@@ -153,7 +140,8 @@ fn at<L: Lanes>(lanes: L, line: &[f32], place: usize) -> L::F {
 }
 
 kernel! {
-    /// The rows `outputs` of a plane from what [`blur_rows`] gave.
+    /// So many rows of a plane, one after the other, from rows blurred along themselves: the first of
+    /// those is as far above the first output as the kernel reaches.
     ///
     /// `out` is written in whole vectors: up to fifteen values behind the last row are overwritten.
     pub(crate) fn blur_columns(
@@ -161,76 +149,111 @@ kernel! {
         rows: &[f32],
         side: usize,
         kernel: &HalfKernel,
-        outputs: std::ops::Range<usize>,
+        outputs: usize,
         out: &mut [f32],
     ) {
-        match *kernel.weights() {
-            [w0] => columns(lanes, rows, side, [w0], outputs, out),
-            [w0, w1] => columns(lanes, rows, side, [w0, w1], outputs, out),
-            [w0, w1, w2] => columns(lanes, rows, side, [w0, w1, w2], outputs, out),
-            [w0, w1, w2, w3] => columns(lanes, rows, side, [w0, w1, w2, w3], outputs, out),
-            [w0, w1, w2, w3, w4] => columns(lanes, rows, side, [w0, w1, w2, w3, w4], outputs, out),
-            [w0, w1, w2, w3, w4, w5] => {
-                columns(lanes, rows, side, [w0, w1, w2, w3, w4, w5], outputs, out);
+        let stride = stride(side);
+        for o in 0..outputs {
+            let rows = &rows[o * stride..][..(2 * kernel.radius + 1) * stride];
+            let rows = rows.as_chunks().0;
+            let out = out[o * side..][..stride].as_chunks_mut().0;
+            match *kernel.weights() {
+                [w0] => columns(lanes, rows, [w0], out),
+                [w0, w1] => columns(lanes, rows, [w0, w1], out),
+                [w0, w1, w2] => columns(lanes, rows, [w0, w1, w2], out),
+                [w0, w1, w2, w3] => columns(lanes, rows, [w0, w1, w2, w3], out),
+                [w0, w1, w2, w3, w4] => columns(lanes, rows, [w0, w1, w2, w3, w4], out),
+                [w0, w1, w2, w3, w4, w5] => {
+                    columns(lanes, rows, [w0, w1, w2, w3, w4, w5], out);
+                }
+                [w0, w1, w2, w3, w4, w5, w6] => {
+                    columns(lanes, rows, [w0, w1, w2, w3, w4, w5, w6], out);
+                }
+                _ => many_columns(lanes, rows, kernel.weights(), out),
             }
-            [w0, w1, w2, w3, w4, w5, w6] => {
-                columns(lanes, rows, side, [w0, w1, w2, w3, w4, w5, w6], outputs, out);
-            }
-            _ => many_columns(lanes, rows, side, kernel.weights(), outputs, out),
         }
     }
 }
 
+/// One output row from `2 N - 1` others, all as long.
 #[inline(always)]
 fn columns<L: Lanes, const N: usize>(
     lanes: L,
-    rows: &[f32],
-    side: usize,
+    rows: &[Row<f32>],
     weights: [f32; N],
-    outputs: std::ops::Range<usize>,
-    out: &mut [f32],
+    out: &mut [Row<f32>],
 ) {
-    let (stride, radius) = (stride(side), N - 1);
     let weights = splats(lanes, weights);
-    for (i, o) in outputs.enumerate() {
-        let row = |o: usize| rows[o * stride..][..stride].as_chunks::<LANES>().0;
-        let middle = row(o + radius);
-        let above: [&[Row<f32>]; N] = std::array::from_fn(|k| row(o + radius - k));
-        let below: [&[Row<f32>]; N] = std::array::from_fn(|k| row(o + radius + k));
-        let out = out[i * side..][..stride].as_chunks_mut::<LANES>().0;
-        for (j, to) in out.iter_mut().enumerate() {
-            let mut sum = lanes.mul(lanes.load(&middle[j]), weights[0]);
-            for k in 1..N {
-                let pair = lanes.add(lanes.load(&above[k][j]), lanes.load(&below[k][j]));
-                sum = lanes.mul_add(pair, weights[k], sum);
-            }
-            lanes.store(sum, to);
+    let len = out.len();
+    let above: [&[Row<f32>]; N] = std::array::from_fn(|k| &rows[(N - 1 - k) * len..][..len]);
+    let below: [&[Row<f32>]; N] = std::array::from_fn(|k| &rows[(N - 1 + k) * len..][..len]);
+    for (j, to) in out.iter_mut().enumerate() {
+        let mut sum = lanes.mul(lanes.load(&above[0][j]), weights[0]);
+        for k in 1..N {
+            let pair = lanes.add(lanes.load(&above[k][j]), lanes.load(&below[k][j]));
+            sum = lanes.mul_add(pair, weights[k], sum);
         }
+        lanes.store(sum, to);
     }
 }
 
 #[inline(always)]
-fn many_columns<L: Lanes>(
-    lanes: L,
-    rows: &[f32],
-    side: usize,
-    weights: &[f32],
-    outputs: std::ops::Range<usize>,
-    out: &mut [f32],
-) {
-    let (stride, radius) = (stride(side), weights.len() - 1);
-    for (i, o) in outputs.enumerate() {
-        let row = |o: usize| rows[o * stride..][..stride].as_chunks::<LANES>().0;
-        let out = out[i * side..][..stride].as_chunks_mut::<LANES>().0;
-        for (j, to) in out.iter_mut().enumerate() {
-            let mut sum = lanes.mul(lanes.load(&row(o + radius)[j]), lanes.splat(weights[0]));
-            for (k, &weight) in weights.iter().enumerate().skip(1) {
-                let (above, below) = (&row(o + radius - k)[j], &row(o + radius + k)[j]);
-                let pair = lanes.add(lanes.load(above), lanes.load(below));
-                sum = lanes.mul_add(pair, lanes.splat(weight), sum);
-            }
-            lanes.store(sum, to);
+fn many_columns<L: Lanes>(lanes: L, rows: &[Row<f32>], weights: &[f32], out: &mut [Row<f32>]) {
+    let (len, radius) = (out.len(), weights.len() - 1);
+    for (j, to) in out.iter_mut().enumerate() {
+        let mut sum = lanes.mul(lanes.load(&rows[radius * len + j]), lanes.splat(weights[0]));
+        for (k, &weight) in weights.iter().enumerate().skip(1) {
+            let (above, below) = (&rows[(radius - k) * len + j], &rows[(radius + k) * len + j]);
+            let pair = lanes.add(lanes.load(above), lanes.load(below));
+            sum = lanes.mul_add(pair, lanes.splat(weight), sum);
         }
+        lanes.store(sum, to);
+    }
+}
+
+/// The rows of a plane of `side` rows that a blur of the rows `outputs` reads, blurred along themselves,
+/// with what is beyond the border: the first is as far above the first output as the kernel reaches.
+///
+/// `rows` holds those for the outputs before, which end where these begin; what both need is not made
+/// again. `plane` is untouched from row `outputs.start` on.
+pub(crate) fn rows_for(
+    simd: Simd,
+    (plane, side): (&[f32], usize),
+    kernel: &HalfKernel,
+    outputs: std::ops::Range<usize>,
+    before: usize,
+    line: &mut [f32],
+    rows: &mut [f32],
+) {
+    let (stride, radius) = (stride(side), kernel.radius);
+    let mut next = 0;
+    if outputs.start > 0 {
+        rows.copy_within(before * stride..(before + 2 * radius) * stride, 0);
+        next = outputs.start + radius;
+    }
+    // Row `y` of the plane is row `y + radius - outputs.start` here.
+    let place = |y: usize| (y + radius - outputs.start) * stride;
+    let end = (outputs.end + radius).min(side);
+    if next < end {
+        let plane = &plane[next * side..end * side];
+        blur_rows(simd, plane, side, kernel, line, &mut rows[place(next)..]);
+    }
+    for k in 1..=radius {
+        if outputs.start == 0 {
+            beyond(kernel.border, place(0) - k * stride, place(k), stride, rows);
+        }
+        let below = side - 1 + k;
+        if (next.max(side)..outputs.end + radius).contains(&below) {
+            beyond(kernel.border, place(below), place(side - 1 - k), stride, rows);
+        }
+    }
+}
+
+/// A row beyond the border: its mirror image, or zeros.
+fn beyond(border: Border, to: usize, mirrored: usize, stride: usize, rows: &mut [f32]) {
+    match border {
+        Border::Reflect => rows.copy_within(mirrored..mirrored + stride, to),
+        Border::Zero => rows[to..to + stride].fill(0.0),
     }
 }
 

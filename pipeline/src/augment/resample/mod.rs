@@ -6,5 +6,7 @@ mod separable;
 mod taps;
 
 pub(crate) use mean::{combine, mean_of_view};
-pub(crate) use separable::{Affine, Buffers, along_columns, resample_rows, stride};
-pub(crate) use taps::{Across, Axis, Grid, Taps};
+pub(crate) use separable::{
+    Affine, Buffers, Columns, Raster, along_columns, along_columns_to_view, stride,
+};
+pub(crate) use taps::{Across, Axis, Grid, Taps, Zoom};

@@ -1,8 +1,12 @@
 //! The two passes of a resampling: along rows, then along columns.
 
+use std::ops::Range;
+
 use super::taps::{Across, Taps};
 use crate::augment::scratch::reserve;
-use crate::simd::{LANES, Lanes, Pick, Row, kernel};
+use crate::augment::stream::{line_at, write_values};
+use crate::element::Element;
+use crate::simd::{LANES, Lanes, Pick, Row, Simd, kernel};
 
 /// `x * gain + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -137,28 +141,42 @@ impl Turn for f32 {
     }
 }
 
-/// Resamples one band, `source` of `native` x `native` pixels, along its rows; with `transposed` the
-/// source's columns are taken as its rows. What comes out is in `buffers.rows`: those rows that `y` asks
-/// for, from `y.inputs().0` on.
-pub(crate) fn resample_rows<P: Turn>(
-    simd: crate::simd::Simd,
-    source: &[P],
-    native: usize,
-    transposed: bool,
-    (y, x, across): (&Taps, &Taps, &Across),
-    buffers: &mut Buffers,
-) {
-    let (rows, columns) = (y.inputs(), x.inputs());
-    let side = x.starts.len();
-    if !transposed {
-        let Buffers { lines, rows: out, .. } = buffers;
-        return along_rows(simd, source, native, rows, columns, across, side, lines, out);
+/// A square image to be resampled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Raster<'a, P> {
+    pub(crate) pixels: &'a [P],
+    /// Pixels a side.
+    pub(crate) side: usize,
+    /// Columns are taken as rows.
+    pub(crate) transposed: bool,
+}
+
+impl<P: Turn> Raster<'_, P> {
+    /// Makes ready what [`Self::along_rows`] reads: where rows and columns change places, that.
+    pub(crate) fn turn(&self, simd: Simd, (y, x): (&Taps, &Taps), buffers: &mut Buffers) {
+        if self.transposed {
+            let turned = P::turned(buffers);
+            let (rows, columns) = (y.all_inputs(), x.all_inputs());
+            transpose(simd, self.pixels, self.side, rows, columns, turned);
+        }
     }
-    let mut turned = std::mem::take(P::turned(buffers));
-    transpose(simd, source, native, rows, columns, &mut turned);
-    let Buffers { lines, rows: out, .. } = buffers;
-    along_rows(simd, &turned, native, rows, columns, across, side, lines, out);
-    *P::turned(buffers) = turned;
+
+    /// Resamples some rows along themselves. What comes out is in `buffers.rows`, from its beginning.
+    pub(crate) fn along_rows(
+        &self,
+        simd: Simd,
+        rows: Range<usize>,
+        (x, across): (&Taps, &Across),
+        buffers: &mut Buffers,
+    ) {
+        let (columns, outputs) = (x.all_inputs(), x.starts.len());
+        let turned = std::mem::take(P::turned(buffers));
+        let pixels = if self.transposed { &turned } else { self.pixels };
+        let Buffers { lines, rows: out, .. } = buffers;
+        let (side, to) = (self.side, (out.as_mut_slice(), stride(outputs)));
+        along_rows(simd, pixels, side, rows, columns, across, lines, to);
+        *P::turned(buffers) = turned;
+    }
 }
 
 /// Edge of the square blocks that [`transpose`] works in.
@@ -170,19 +188,17 @@ kernel! {
         lanes,
         source: &[P],
         native: usize,
-        rows: (usize, usize),
-        columns: (usize, usize),
+        rows: Range<usize>,
+        columns: Range<usize>,
         to: &mut [P],
     ) {
-        let (top, bottom) = rows;
-        let (left, right) = columns;
         if native < BLOCK {
             return;
         }
         // The last blocks overlap with those before them.
-        for r in (top..bottom).step_by(BLOCK) {
+        for r in rows.step_by(BLOCK) {
             let r = r.min(native - BLOCK);
-            for c in (left..right).step_by(BLOCK) {
+            for c in columns.clone().step_by(BLOCK) {
                 let c = c.min(native - BLOCK);
                 let mut block = [[P::default(); BLOCK]; BLOCK];
                 for (row, c) in block.iter_mut().zip(c..) {
@@ -197,38 +213,37 @@ kernel! {
 }
 
 kernel! {
-    /// Row `r` of `out` is row `top + r` of the source, resampled. A sum runs over its taps in ascending
-    /// order; the first product is rounded, the others are fused.
+    /// Row `r` of `out`, which is a pair of memory and the distance of its rows, is row `rows.start + r`
+    /// of the source, resampled. A sum runs over its taps in ascending order; the first product is
+    /// rounded, the others are fused.
     fn along_rows[P: Pixel](
         lanes,
         source: &[P],
         native: usize,
-        rows: (usize, usize),
-        columns: (usize, usize),
+        rows: Range<usize>,
+        columns: Range<usize>,
         across: &Across,
-        side: usize,
         lines: &mut [f32],
-        out: &mut [f32],
+        out: (&mut [f32], usize),
     ) {
         let line = line(native);
-        let stride = stride(side);
-        let width = across.weights.len() / across.picks.len().max(1);
-        for first in (rows.0..rows.1).step_by(GROUP) {
-            let count = GROUP.min(rows.1 - first);
+        let (out, stride) = out;
+        let width = (across.weights.len() / across.picks.len().max(1)).max(1);
+        for first in rows.clone().step_by(GROUP) {
+            let count = GROUP.min(rows.end - first);
             for (row, to) in (first..first + count).zip(lines.chunks_exact_mut(line)) {
-                widen(lanes, &source[row * native..][..native], columns, to);
+                widen(lanes, &source[row * native..][..native], columns.clone(), to);
             }
             let lines = &lines[..count * line];
-            let out = &mut out[(first - rows.0) * stride..][..count * stride];
-            let weights = across.weights.chunks_exact(width.max(1));
+            let out = &mut out[(first - rows.start) * stride..][..count * stride];
+            let weights = across.weights.chunks_exact(width);
             for (b, (pick, weights)) in across.picks.iter().zip(weights).enumerate() {
-                let out = out.chunks_exact_mut(stride).map(|row| &mut row[b * LANES..]);
-                let rows = lines.chunks_exact(line).zip(out);
+                let (from, to) = ((lines, line), (&mut out[b * LANES..], stride));
                 match width {
-                    1 => sums::<L, 1>(lanes, rows, pick, weights),
-                    2 => sums::<L, 2>(lanes, rows, pick, weights),
-                    4 => sums::<L, 4>(lanes, rows, pick, weights),
-                    _ => wide_sums(lanes, rows, pick, weights),
+                    1 => sums::<L, 1>(lanes, from, pick, weights, to),
+                    2 => sums::<L, 2>(lanes, from, pick, weights, to),
+                    4 => sums::<L, 4>(lanes, from, pick, weights, to),
+                    _ => wide_sums(lanes, from, pick, weights, to),
                 }
             }
         }
@@ -237,14 +252,14 @@ kernel! {
 
 /// Converts at least the columns given.
 #[inline(always)]
-fn widen<L: Lanes, P: Pixel>(lanes: L, from: &[P], columns: (usize, usize), to: &mut [f32]) {
+fn widen<L: Lanes, P: Pixel>(lanes: L, from: &[P], columns: Range<usize>, to: &mut [f32]) {
     let Some(last) = from.len().checked_sub(LANES) else {
         for (to, from) in to.iter_mut().zip(from) {
             *to = from.value();
         }
         return;
     };
-    for at in (columns.0 / LANES * LANES..columns.1).step_by(LANES) {
+    for at in (columns.start / LANES * LANES..columns.end).step_by(LANES) {
         // The last sixteen overlap with those before them.
         let at = at.min(last);
         if let (Some(from), Some(to)) = (from[at..].first_chunk(), to[at..].first_chunk_mut()) {
@@ -253,24 +268,42 @@ fn widen<L: Lanes, P: Pixel>(lanes: L, from: &[P], columns: (usize, usize), to: 
     }
 }
 
+/// Sixteen outputs of every row, with `W` taps.
 #[inline(always)]
-fn sums<'a, L: Lanes, const W: usize>(
+fn sums<L: Lanes, const W: usize>(
     lanes: L,
-    rows: impl Iterator<Item = (&'a [f32], &'a mut [f32])>,
+    (lines, line): (&[f32], usize),
     pick: &Pick,
     weights: &[Row<f32>],
+    (out, stride): (&mut [f32], usize),
 ) {
-    let Some(weights) = weights.first_chunk::<W>() else {
-        return;
+    let Some(weights) = weights.first_chunk::<W>().filter(|_| pick.close) else {
+        return wide_sums(lanes, (lines, line), pick, weights, (out, stride));
     };
     let mut loaded = [lanes.splat(0.0); W];
-    for (to, from) in loaded.iter_mut().zip(weights) {
-        *to = lanes.load(from);
+    for k in 0..W {
+        loaded[k] = lanes.load(&weights[k]);
     }
-    for (line, out) in rows {
-        let mut sum = lanes.mul(lanes.pick(line, pick, 0), loaded[0]);
-        for (k, weight) in loaded.iter().enumerate().skip(1) {
-            sum = lanes.mul_add(lanes.pick(line, pick, k), *weight, sum);
+    let index = lanes.pick_index(pick);
+    for (line, out) in lines.chunks_exact(line).zip(out.chunks_mut(stride)) {
+        if let Some(out) = out.first_chunk_mut() {
+            lanes.store(lanes.close_sum(line, pick, index, &loaded), out);
+        }
+    }
+}
+
+#[inline(always)]
+fn wide_sums<L: Lanes>(
+    lanes: L,
+    (lines, line): (&[f32], usize),
+    pick: &Pick,
+    weights: &[Row<f32>],
+    (out, stride): (&mut [f32], usize),
+) {
+    for (line, out) in lines.chunks_exact(line).zip(out.chunks_mut(stride)) {
+        let mut sum = lanes.mul(lanes.gather(line, pick, 0), lanes.load(&weights[0]));
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            sum = lanes.mul_add(lanes.gather(line, pick, k), lanes.load(weight), sum);
         }
         if let Some(out) = out.first_chunk_mut() {
             lanes.store(sum, out);
@@ -278,105 +311,114 @@ fn sums<'a, L: Lanes, const W: usize>(
     }
 }
 
-#[inline(always)]
-fn wide_sums<'a, L: Lanes>(
-    lanes: L,
-    rows: impl Iterator<Item = (&'a [f32], &'a mut [f32])>,
-    pick: &Pick,
-    weights: &[Row<f32>],
-) {
-    for (line, out) in rows {
-        let mut sum = lanes.mul(lanes.pick(line, pick, 0), lanes.load(&weights[0]));
-        for (k, weight) in weights.iter().enumerate().skip(1) {
-            sum = lanes.mul_add(lanes.pick(line, pick, k), lanes.load(weight), sum);
-        }
-        if let Some(out) = out.first_chunk_mut() {
-            lanes.store(sum, out);
+/// The pass along columns: which rows it reads, their weights, and the map folded into those.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns<'a> {
+    /// What [`Raster::along_rows`] gave, from the native row `top` on.
+    pub(crate) rows: &'a [f32],
+    pub(crate) top: usize,
+    pub(crate) y: &'a Taps,
+    pub(crate) map: Affine,
+    /// Adds to what is there, in place of the map's offset.
+    pub(crate) adds: bool,
+}
+
+kernel! {
+    /// Rows `outputs` of the view, one after the other.
+    ///
+    /// `out` is written in whole vectors: up to fifteen values behind the last row are overwritten.
+    pub(crate) fn along_columns(
+        lanes,
+        columns: Columns<'_>,
+        outputs: Range<usize>,
+        out: &mut [f32],
+    ) {
+        let side = columns.y.starts.len();
+        for (i, o) in outputs.enumerate() {
+            view_row(lanes, &columns, o, &mut out[i * side..]);
         }
     }
 }
 
 kernel! {
-    /// The view's rows from `first` on, as many as fit `out` before its last sixteen values, from the
-    /// rows of [`resample_rows`], with an affine map folded into the weights. With `adds`, adds to what is
-    /// in `out` in place of the offset.
+    /// The same, written to one band of a view row by row: computing and streaming take turns, so that
+    /// neither waits long for the other.
     ///
-    /// `out` is written in whole vectors: up to fifteen values behind the last row are overwritten.
-    pub(crate) fn along_columns(
+    /// `block` begins with `porch` values of which the last are those before the first row that did not
+    /// fill a cache line.
+    pub(crate) fn along_columns_to_view[E: Element](
         lanes,
-        rows: &[f32],
-        y: &Taps,
-        affine: Affine,
-        adds: bool,
-        outputs: std::ops::Range<usize>,
-        out: &mut [f32],
+        columns: Columns<'_>,
+        outputs: Range<usize>,
+        block: &mut [f32],
+        porch: usize,
+        out: &mut [E],
+        streams: bool,
     ) {
-        match y.width {
-            1 => columns::<L, 1>(lanes, rows, y, affine, adds, outputs, out),
-            2 => columns::<L, 2>(lanes, rows, y, affine, adds, outputs, out),
-            4 => columns::<L, 4>(lanes, rows, y, affine, adds, outputs, out),
-            _ => many_columns(lanes, rows, y, affine, adds, outputs, out),
+        let side = columns.y.starts.len();
+        let start = outputs.start * side;
+        let mut from = line_at(out, start);
+        for (i, o) in outputs.clone().enumerate() {
+            view_row(lanes, &columns, o, &mut block[porch + i * side..]);
+            let to = line_at(out, start + (i + 1) * side);
+            let values = &block[porch + from - start..][..to - from];
+            write_values(lanes, values, &mut out[from..to], streams);
+            from = to;
         }
     }
 }
 
 #[inline(always)]
-fn columns<L: Lanes, const W: usize>(
-    lanes: L,
-    rows: &[f32],
-    y: &Taps,
-    affine: Affine,
-    adds: bool,
-    outputs: std::ops::Range<usize>,
-    out: &mut [f32],
-) {
-    let side = y.starts.len();
-    let (stride, top) = (stride(side), y.inputs().0);
-    let (weights, _) = y.weights.as_chunks::<W>();
-    let offset = lanes.splat(affine.offset);
-    for (i, o) in outputs.enumerate() {
-        let out = out[i * side..][..stride].as_chunks_mut::<LANES>().0;
-        let first = (y.starts[o] as usize - top) * stride;
-        let from: [&[Row<f32>]; W] =
-            std::array::from_fn(|k| rows[first + k * stride..][..stride].as_chunks().0);
-        let mut factors = [offset; W];
-        for (factor, weight) in factors.iter_mut().zip(weights[o]) {
-            *factor = lanes.splat(weight * affine.gain);
-        }
-        for (j, to) in out.iter_mut().enumerate() {
-            let mut sum = if adds { lanes.load(to) } else { offset };
-            for (row, factor) in from.iter().zip(factors) {
-                sum = lanes.mul_add(lanes.load(&row[j]), factor, sum);
-            }
-            lanes.store(sum, to);
-        }
+fn view_row<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: &mut [f32]) {
+    match columns.y.width {
+        1 => weighted_rows::<L, 1>(lanes, columns, o, out),
+        2 => weighted_rows::<L, 2>(lanes, columns, o, out),
+        4 => weighted_rows::<L, 4>(lanes, columns, o, out),
+        _ => many_weighted_rows(lanes, columns, o, out),
     }
 }
 
 #[inline(always)]
-fn many_columns<L: Lanes>(
+fn weighted_rows<L: Lanes, const W: usize>(
     lanes: L,
-    rows: &[f32],
-    y: &Taps,
-    affine: Affine,
-    adds: bool,
-    outputs: std::ops::Range<usize>,
+    columns: &Columns<'_>,
+    o: usize,
     out: &mut [f32],
 ) {
-    let side = y.starts.len();
-    let (stride, top) = (stride(side), y.inputs().0);
-    let offset = lanes.splat(affine.offset);
-    for (i, o) in outputs.enumerate() {
-        let out = out[i * side..][..stride].as_chunks_mut::<LANES>().0;
-        let first = (y.starts[o] as usize - top) * stride;
-        let weights = &y.weights[o * y.width..][..y.width];
-        for (j, to) in out.iter_mut().enumerate() {
-            let mut sum = if adds { lanes.load(to) } else { offset };
-            for (row, weight) in rows[first..].chunks_exact(stride).zip(weights) {
-                let factor = lanes.splat(weight * affine.gain);
-                sum = lanes.mul_add(lanes.load(&row.as_chunks().0[j]), factor, sum);
-            }
-            lanes.store(sum, to);
+    let Columns { rows, top, y, map, adds } = *columns;
+    let stride = stride(y.starts.len());
+    let first = (y.starts[o] as usize - top) * stride;
+    let rows = &rows[first..][..W * stride];
+    let from: [&[Row<f32>]; W] =
+        std::array::from_fn(|k| rows[k * stride..][..stride].as_chunks().0);
+    let out = out[..stride].as_chunks_mut::<LANES>().0;
+    let offset = lanes.splat(map.offset);
+    let mut factors = [offset; W];
+    for (factor, weight) in factors.iter_mut().zip(&y.weights[o * W..][..W]) {
+        *factor = lanes.splat(weight * map.gain);
+    }
+    for (j, to) in out.iter_mut().enumerate() {
+        let mut sum = if adds { lanes.load(to) } else { offset };
+        for (row, factor) in from.iter().zip(factors) {
+            sum = lanes.mul_add(lanes.load(&row[j]), factor, sum);
         }
+        lanes.store(sum, to);
+    }
+}
+
+#[inline(always)]
+fn many_weighted_rows<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: &mut [f32]) {
+    let Columns { rows, top, y, map, adds } = *columns;
+    let stride = stride(y.starts.len());
+    let first = (y.starts[o] as usize - top) * stride;
+    let weights = &y.weights[o * y.width..][..y.width];
+    let out = out[..stride].as_chunks_mut::<LANES>().0;
+    for (j, to) in out.iter_mut().enumerate() {
+        let mut sum = if adds { lanes.load(to) } else { lanes.splat(map.offset) };
+        for (row, weight) in rows[first..].chunks_exact(stride).zip(weights) {
+            let factor = lanes.splat(weight * map.gain);
+            sum = lanes.mul_add(lanes.load(&row.as_chunks().0[j]), factor, sum);
+        }
+        lanes.store(sum, to);
     }
 }

@@ -1,5 +1,7 @@
 //! One axis of a resampling, as weights on neighbouring source pixels.
 
+use std::ops::Range;
+
 use chipmill_schemas::augment::Filter;
 
 use super::kernel::{MOST_TAPS, Resize};
@@ -89,40 +91,74 @@ pub(crate) struct Taps {
     pub(crate) weights: Vec<f32>,
 }
 
-impl Taps {
-    /// Folds mirroring, window, resize and the way from native pixels to the grid into one row of
-    /// weights for each of `outputs` pixels. Reuses this value's memory.
-    pub(crate) fn set(&mut self, axis: &Axis, grid: &Grid, outputs: u32) {
-        let native = grid.native();
+/// One axis as weights on pixels of the grid; the same for all resolutions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Zoom {
+    /// Grid pixels that one output depends on, at most.
+    span: usize,
+    /// From each output's first grid pixel to the next: 1, or -1 where the grid is mirrored.
+    step: u32,
+    rows: Vec<ZoomRow>,
+}
+
+/// Weights of one output.
+#[derive(Debug, Clone, Copy)]
+struct ZoomRow {
+    first: u32,
+    count: usize,
+    weights: [f64; MOST_TAPS],
+}
+
+impl Zoom {
+    /// Folds mirroring, window and resize of a grid of `side` pixels.
+    pub(crate) fn set(&mut self, axis: &Axis, side: u32, outputs: u32) {
         let resize = Resize::new(axis.filter, outputs, axis.length);
-        let width = padded(grid.reach(resize.span()), native);
-        self.width = width;
+        self.span = resize.span();
+        self.step = if axis.reversed_in { u32::MAX } else { 1 };
+        self.rows.clear();
+        for output in 0..outputs {
+            let mut weights = [0.0; MOST_TAPS];
+            let (first, count) = resize.row(output, &mut weights);
+            let first = axis.start + first;
+            self.rows.push(ZoomRow {
+                first: if axis.reversed_in { side - 1 - first } else { first },
+                count,
+                weights,
+            });
+        }
+        if axis.reversed_out {
+            self.rows.reverse();
+        }
+    }
+
+    pub(crate) fn reserve(&mut self, side: usize) {
+        reserve(&mut self.rows, side);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<ZoomRow>()
+    }
+}
+
+impl Taps {
+    /// Folds an axis and the way from native pixels to the grid into one row of weights for each pixel
+    /// of the result. Reuses this value's memory.
+    pub(crate) fn set(&mut self, zoom: &Zoom, grid: &Grid) {
+        let native = grid.native();
+        let outputs = zoom.rows.len();
+        self.width = padded(grid.reach(zoom.span), native);
         self.starts.clear();
-        self.starts.resize(outputs as usize, 0);
         self.weights.clear();
-        self.weights.resize(outputs as usize * width, 0.0);
-        let last = u32::try_from(grid.rows.len()).unwrap_or(0).wrapping_sub(1);
-        let lines = self.starts.iter_mut().zip(self.weights.chunks_exact_mut(width));
-        for (output, (start, line)) in (0..outputs).zip(lines) {
-            let output = if axis.reversed_out {
-                outputs - 1 - output
-            } else {
-                output
-            };
-            let mut zoom = [0.0; MOST_TAPS];
-            let (first, count) = resize.row(output, &mut zoom);
-            let zoom = &zoom[..count];
-            let mut at = axis.start + first;
-            if axis.reversed_in {
-                at = last - at;
-            }
-            // Rows of the grid in the order of the taps: upwards, or downwards where it is mirrored.
-            let step = if axis.reversed_in { u32::MAX } else { 1 };
-            let furthest = at.wrapping_add(step.wrapping_mul(u32::try_from(count - 1).unwrap_or(0)));
-            let low = grid.rows[at.min(furthest) as usize].first as usize;
-            let begin = low.min(native - width);
-            *start = u32::try_from(begin).unwrap_or(0);
-            fold(grid, zoom, (at, step), begin, line);
+        self.weights.resize(outputs * self.width, 0.0);
+        let lines = self.weights.chunks_exact_mut(self.width);
+        for (row, line) in zoom.rows.iter().zip(lines) {
+            let furthest = u32::try_from(row.count - 1).unwrap_or(0).wrapping_mul(zoom.step);
+            let lowest = row.first.min(row.first.wrapping_add(furthest));
+            let low = grid.rows[lowest as usize].first as usize;
+            let begin = low.min(native - self.width);
+            self.starts.push(u32::try_from(begin).unwrap_or(0));
+            fold(grid, row, zoom.step, begin, line);
         }
     }
 
@@ -138,11 +174,17 @@ impl Taps {
         weights + self.starts.capacity() * size_of::<u32>()
     }
 
-    /// The inputs that any output depends on: first, and one past the last.
-    pub(crate) fn inputs(&self) -> (usize, usize) {
-        let first = self.starts.iter().min().copied().unwrap_or(0) as usize;
-        let last = self.starts.iter().max().copied().unwrap_or(0) as usize;
-        (first, last + self.width)
+    /// The inputs that some outputs depend on: first, and one past the last.
+    pub(crate) fn inputs(&self, outputs: Range<usize>) -> Range<usize> {
+        let starts = &self.starts[outputs];
+        let first = starts.iter().min().copied().unwrap_or(0) as usize;
+        let last = starts.iter().max().copied().unwrap_or(0) as usize;
+        first..last + self.width
+    }
+
+    /// The inputs that any output depends on.
+    pub(crate) fn all_inputs(&self) -> Range<usize> {
+        self.inputs(0..self.starts.len())
     }
 
     /// How often each input counts over all outputs: the sum of its weights.
@@ -156,17 +198,22 @@ impl Taps {
     }
 }
 
-/// Adds up the weights of the grid rows `at`, `at + step`, ... times those of `zoom`, in `f64`, into
-/// the weights of the native pixels from `begin` on.
+/// Adds up the weights of an output's grid rows, in `f64`, into those of the native pixels from `begin`
+/// on.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-fn fold(grid: &Grid, zoom: &[f64], (mut at, step): (u32, u32), begin: usize, line: &mut [f32]) {
+fn fold(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
     let mut sums = [0.0; WIDEST + GRID_TAPS];
-    for weight in zoom {
+    let mut at = zoom.first;
+    for weight in &zoom.weights[..zoom.count] {
         let row = &grid.rows[at as usize];
-        let sums = &mut sums[row.first as usize - begin..];
-        for (sum, w) in sums.iter_mut().zip(&row.weights[..grid.taps]) {
-            *sum += weight * w;
+        let place = row.first as usize - begin;
+        if grid.taps == 1 {
+            sums[place] += weight * row.weights[0];
+        } else if let Some(sums) = sums[place..].first_chunk_mut::<GRID_TAPS>() {
+            for (sum, w) in sums.iter_mut().zip(row.weights) {
+                *sum += weight * w;
+            }
         }
         at = at.wrapping_add(step);
     }
