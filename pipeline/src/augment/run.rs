@@ -5,7 +5,7 @@ use std::ops::Range;
 use chipmill_store::PatchPixels;
 
 use super::graph::Stage;
-use super::ops::blur::{blur_columns, rows_for};
+use super::ops::blur::{blur_columns, blur_columns_to_view, rows_for};
 use super::ops::noise::{self, add_noise_to_view};
 use super::ops::pointwise::{blend, limit, map, mean_over_bands, total};
 use super::ops::hsv;
@@ -14,7 +14,7 @@ use super::resample::{
     Affine, Columns, Raster, along_columns, along_columns_to_view, combine, mean_of_view, stride,
 };
 use super::scratch::{Axes, Scratch};
-use super::stream::{NT, line_at, write};
+use super::stream::{LARGE, line_at, write};
 use super::{Augmenter, CustomView};
 use crate::element::Element;
 use crate::rng::{NORMALS, ViewKey};
@@ -197,7 +197,7 @@ impl<'a, E: Element> Run<'a, E> {
         let pixels = self.pixels_of_plane();
         let (start, end) = (block.rows.start * side, block.rows.end * side);
         let len = plane_len(side);
-        let streams = size_of_val(&*self.out) >= *NT;
+        let streams = size_of_val(&*self.out) >= LARGE;
         let Scratch {
             planes,
             block: memory,
@@ -240,6 +240,14 @@ impl<'a, E: Element> Run<'a, E> {
             Source::Blur(kernel) => {
                 let within = block.rows.start % span_rows(side);
                 let from = &resample.rows[within * stride(side)..];
+                if pass.last && steps.is_empty() {
+                    let rows = block.rows.clone();
+                    blur_columns_to_view(
+                        simd, from, side, &kernel, rows, values, porch, out, streams,
+                    );
+                    keep_rest(values, start..end, out);
+                    return 0.0;
+                }
                 blur_columns(simd, from, side, &kernel, block.rows.len(), &mut values[porch..]);
             }
             Source::Planes => {}
@@ -328,7 +336,7 @@ impl<'a, E: Element> Run<'a, E> {
 
     fn write_plane(&mut self, slot: usize, band: usize, pixels: Range<usize>) {
         let count = self.pixels_of_plane();
-        let streams = size_of_val(&*self.out) >= *NT;
+        let streams = size_of_val(&*self.out) >= LARGE;
         let out = &mut self.out[band * count..][..count];
         let (from, to) = (line_at(out, pixels.start), line_at(out, pixels.end));
         let plane = &self.scratch.planes[slot * plane_len(self.augmenter.side())..];

@@ -7,7 +7,7 @@ use crate::element::Element;
 use crate::simd::{Lanes, Line, kernel};
 
 /// Bytes of a view from which on it is streamed.
-pub(super) static NT: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| std::env::var("NT").map_or(1<<15, |v| v.parse().unwrap()));
+pub(super) const LARGE: usize = 1 << 15;
 
 /// The last place up to `place` of a view in `out` at which a cache line begins; places 0 and the end
 /// stay.

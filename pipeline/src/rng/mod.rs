@@ -102,10 +102,9 @@ impl OpKey {
         f64::from(word) / TWO_TO_32
     }
 
-    /// Standard normal numbers `64 block .. 64 block + 64` of the operation's pixels, sixteen a lane
-    /// vector.
+    /// Standard normal numbers `128 block .. 128 block + 128` of the operation's pixels, sixteen a vector.
     #[inline(always)]
-    pub(crate) fn normals<L: Lanes>(self, lanes: L, block: u32) -> [L::F; 4] {
+    pub(crate) fn normals<L: Lanes>(self, lanes: L, block: u32) -> [L::F; 8] {
         let [a, b, c] = self.space(PIXELS);
         normals(lanes, [block.wrapping_mul(16), a, b, c], self.key.0)
     }
@@ -268,7 +267,7 @@ mod tests {
     #[test]
     fn normal_numbers_pass_kolmogorov_and_smirnov_and_do_not_correlate() {
         let op = OpKey::new(key(0), 4);
-        let all: Vec<f64> = (0..600)
+        let all: Vec<f64> = (0..300)
             .flat_map(|block| op.normals(Scalar, block).concat())
             .map(f64::from)
             .collect();

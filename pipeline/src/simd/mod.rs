@@ -139,6 +139,27 @@ pub struct Pick {
     pub(crate) close: bool,
 }
 
+impl Pick {
+    /// For up to sixteen outputs, which begin at `starts`; those that are missing begin where the last
+    /// one does.
+    pub(crate) fn new(starts: &[u32]) -> Self {
+        let last = starts.last().copied().unwrap_or(0);
+        let start: Row<u32> = std::array::from_fn(|l| starts.get(l).copied().unwrap_or(last));
+        let least = |part: &[u32]| part.iter().min().copied().unwrap_or(0);
+        let eights = [least(&start[..8]), least(&start[8..])];
+        let sixteen = eights[0].min(eights[1]);
+        let half: Row<u32> = std::array::from_fn(|l| start[l] - eights[l / 8]);
+        let near = start.map(|s| s - sixteen);
+        Self {
+            eights,
+            half,
+            sixteen,
+            near,
+            close: half.iter().all(|&d| d < 8) && near.iter().all(|&d| d < 16),
+        }
+    }
+}
+
 /// The sum of the lanes, in their order, in double precision.
 #[inline(always)]
 pub(crate) fn sum<L: Lanes>(lanes: L, v: L::F) -> f64 {

@@ -3,6 +3,8 @@
 use chipmill_schemas::augment::{Border, GaussianBlur};
 
 use crate::augment::resample::stride;
+use crate::augment::stream::{line_at, write_values};
+use crate::element::Element;
 use crate::math::exp;
 use crate::rng::OpKey;
 use crate::simd::{LANES, Lanes, Row, Simd, kernel};
@@ -82,6 +84,7 @@ kernel! {
         out: &mut [f32],
     ) {
         let radius = kernel.radius;
+        let line = &mut line[..stride(side) + 2 * MARGIN];
         line.fill(0.0);
         for (values, row) in plane.chunks_exact(side).zip(out.chunks_exact_mut(stride(side))) {
             line[MARGIN..MARGIN + side].copy_from_slice(values);
@@ -152,26 +155,65 @@ kernel! {
         outputs: usize,
         out: &mut [f32],
     ) {
-        let stride = stride(side);
         for o in 0..outputs {
-            let rows = &rows[o * stride..][..(2 * kernel.radius + 1) * stride];
-            let rows = rows.as_chunks().0;
-            let out = out[o * side..][..stride].as_chunks_mut().0;
-            match *kernel.weights() {
-                [w0] => columns(lanes, rows, [w0], out),
-                [w0, w1] => columns(lanes, rows, [w0, w1], out),
-                [w0, w1, w2] => columns(lanes, rows, [w0, w1, w2], out),
-                [w0, w1, w2, w3] => columns(lanes, rows, [w0, w1, w2, w3], out),
-                [w0, w1, w2, w3, w4] => columns(lanes, rows, [w0, w1, w2, w3, w4], out),
-                [w0, w1, w2, w3, w4, w5] => {
-                    columns(lanes, rows, [w0, w1, w2, w3, w4, w5], out);
-                }
-                [w0, w1, w2, w3, w4, w5, w6] => {
-                    columns(lanes, rows, [w0, w1, w2, w3, w4, w5, w6], out);
-                }
-                _ => many_columns(lanes, rows, kernel.weights(), out),
-            }
+            blurred_row(lanes, rows, side, kernel, o, out);
         }
+    }
+}
+
+kernel! {
+    /// The same from row `outputs.start` on, written to one band of a view row by row: computing and
+    /// streaming take turns.
+    ///
+    /// `block` begins with `porch` values of which the last are those before the first row that did not
+    /// fill a cache line.
+    pub(crate) fn blur_columns_to_view[E: Element](
+        lanes,
+        rows: &[f32],
+        side: usize,
+        kernel: &HalfKernel,
+        outputs: std::ops::Range<usize>,
+        block: &mut [f32],
+        porch: usize,
+        out: &mut [E],
+        streams: bool,
+    ) {
+        let start = outputs.start * side;
+        let mut from = line_at(out, start);
+        for o in 0..outputs.len() {
+            blurred_row(lanes, rows, side, kernel, o, &mut block[porch..]);
+            let to = line_at(out, start + (o + 1) * side);
+            let values = &block[porch + from - start..][..to - from];
+            write_values(lanes, values, &mut out[from..to], streams);
+            from = to;
+        }
+    }
+}
+
+#[inline(always)]
+fn blurred_row<L: Lanes>(
+    lanes: L,
+    rows: &[f32],
+    side: usize,
+    kernel: &HalfKernel,
+    o: usize,
+    out: &mut [f32],
+) {
+    let stride = stride(side);
+    let rows = &rows[o * stride..][..(2 * kernel.radius + 1) * stride];
+    let rows = rows.as_chunks().0;
+    let out = out[o * side..][..stride].as_chunks_mut().0;
+    match *kernel.weights() {
+        [w0] => columns(lanes, rows, [w0], out),
+        [w0, w1] => columns(lanes, rows, [w0, w1], out),
+        [w0, w1, w2] => columns(lanes, rows, [w0, w1, w2], out),
+        [w0, w1, w2, w3] => columns(lanes, rows, [w0, w1, w2, w3], out),
+        [w0, w1, w2, w3, w4] => columns(lanes, rows, [w0, w1, w2, w3, w4], out),
+        [w0, w1, w2, w3, w4, w5] => columns(lanes, rows, [w0, w1, w2, w3, w4, w5], out),
+        [w0, w1, w2, w3, w4, w5, w6] => {
+            columns(lanes, rows, [w0, w1, w2, w3, w4, w5, w6], out);
+        }
+        _ => many_columns(lanes, rows, kernel.weights(), out),
     }
 }
 

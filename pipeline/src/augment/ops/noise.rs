@@ -13,7 +13,7 @@ pub(crate) fn is_done(noise: &GaussianNoise, key: OpKey) -> bool {
 }
 
 kernel! {
-    /// `values[i] += std n`, with `n` the operation's normal number `64 first + i`; whole blocks of 64
+    /// `values[i] += std n`, with `n` the operation's normal number `128 first + i`; whole blocks of 128
     /// values.
     pub(crate) fn add_noise(lanes, values: &mut [Row<f32>], std: f32, key: OpKey, first: u32) {
         let std = lanes.splat(std);

@@ -391,10 +391,24 @@ fn weighted_rows<L: Lanes, const W: usize>(
     let rows = &rows[first..][..W * stride];
     let from: [&[Row<f32>]; W] =
         std::array::from_fn(|k| rows[k * stride..][..stride].as_chunks().0);
-    let out = out[..stride].as_chunks_mut::<LANES>().0;
+    weighted(lanes, from, &y.weights[o * W..], map, adds, out);
+}
+
+/// The weighted sum of rows, mapped: `out` is as long as a row.
+#[inline(always)]
+fn weighted<L: Lanes, const W: usize>(
+    lanes: L,
+    from: [&[Row<f32>]; W],
+    weights: &[f32],
+    map: Affine,
+    adds: bool,
+    out: &mut [f32],
+) {
+    let out = &mut out.as_chunks_mut::<LANES>().0[..from[0].len()];
+    let from = from.map(|row| &row[..out.len()]);
     let offset = lanes.splat(map.offset);
     let mut factors = [offset; W];
-    for (factor, weight) in factors.iter_mut().zip(&y.weights[o * W..][..W]) {
+    for (factor, weight) in factors.iter_mut().zip(&weights[..W]) {
         *factor = lanes.splat(weight * map.gain);
     }
     for (j, to) in out.iter_mut().enumerate() {

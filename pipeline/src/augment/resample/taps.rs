@@ -174,12 +174,17 @@ impl Taps {
         weights + self.starts.capacity() * size_of::<u32>()
     }
 
-    /// The inputs that some outputs depend on: first, and one past the last.
+    /// The inputs that some outputs depend on, one at least: first, and one past the last. Outputs run
+    /// along the inputs, up or down.
     pub(crate) fn inputs(&self, outputs: Range<usize>) -> Range<usize> {
-        let starts = &self.starts[outputs];
-        let first = starts.iter().min().copied().unwrap_or(0) as usize;
-        let last = starts.iter().max().copied().unwrap_or(0) as usize;
-        first..last + self.width
+        match self.starts.get(outputs) {
+            Some([first, .., last]) => {
+                let (low, high) = (*first.min(last), *first.max(last));
+                low as usize..high as usize + self.width
+            }
+            Some([only]) => *only as usize..*only as usize + self.width,
+            _ => 0..0,
+        }
     }
 
     /// The inputs that any output depends on.
@@ -198,19 +203,43 @@ impl Taps {
     }
 }
 
-/// Adds up the weights of an output's grid rows, in `f64`, into those of the native pixels from `begin`
-/// on.
+/// Adds up the weights of an output's grid rows into those of the native pixels from `begin` on.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
 fn fold(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
-    let mut sums = [0.0; WIDEST + GRID_TAPS];
+    if grid.taps > 1 {
+        return match line.len() {
+            ..=4 => fold_several::<4>(grid, zoom, step, begin, line),
+            _ => fold_several::<WIDEST>(grid, zoom, step, begin, line),
+        };
+    }
+    // Every grid pixel is one native pixel, and another one each.
+    let mut at = zoom.first;
+    for weight in &zoom.weights[..zoom.count] {
+        let row = &grid.rows[at as usize];
+        line[row.first as usize - begin] += (weight * row.weights[0]) as f32;
+        at = at.wrapping_add(step);
+    }
+}
+
+/// [`fold`] in `f64`, where several grid pixels depend on one native pixel; `line` has at most `N`
+/// weights.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn fold_several<const N: usize>(
+    grid: &Grid,
+    zoom: &ZoomRow,
+    step: u32,
+    begin: usize,
+    line: &mut [f32],
+) {
+    let mut sums = [[0.0; GRID_TAPS]; N];
+    let sums = sums.as_flattened_mut();
     let mut at = zoom.first;
     for weight in &zoom.weights[..zoom.count] {
         let row = &grid.rows[at as usize];
         let place = row.first as usize - begin;
-        if grid.taps == 1 {
-            sums[place] += weight * row.weights[0];
-        } else if let Some(sums) = sums[place..].first_chunk_mut::<GRID_TAPS>() {
+        if let Some(sums) = sums[place..].first_chunk_mut::<GRID_TAPS>() {
             for (sum, w) in sums.iter_mut().zip(row.weights) {
                 *sum += weight * w;
             }
@@ -218,7 +247,7 @@ fn fold(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) 
         at = at.wrapping_add(step);
     }
     for (to, sum) in line.iter_mut().zip(sums) {
-        *to = sum as f32;
+        *to = *sum as f32;
     }
 }
 
@@ -250,7 +279,7 @@ impl Across {
         let width = taps.width;
         let blocks = taps.starts.chunks(LANES).zip(taps.weights.chunks(LANES * width));
         for (starts, weights) in blocks {
-            self.picks.push(pick(starts));
+            self.picks.push(Pick::new(starts));
             for k in 0..width {
                 let mut row = [0.0; LANES];
                 for (to, weights) in row.iter_mut().zip(weights.chunks_exact(width)) {
@@ -270,23 +299,5 @@ impl Across {
     pub(crate) fn bytes(&self) -> usize {
         let picks = self.picks.capacity() * size_of::<Pick>();
         picks + self.weights.capacity() * size_of::<Row<f32>>()
-    }
-}
-
-/// Where up to sixteen outputs begin; those that are missing begin where the last one does.
-fn pick(starts: &[u32]) -> Pick {
-    let last = starts.last().copied().unwrap_or(0);
-    let start: Row<u32> = std::array::from_fn(|l| starts.get(l).copied().unwrap_or(last));
-    let least = |part: &[u32]| part.iter().min().copied().unwrap_or(0);
-    let eights = [least(&start[..8]), least(&start[8..])];
-    let sixteen = eights[0].min(eights[1]);
-    let half: Row<u32> = std::array::from_fn(|l| start[l] - eights[l / 8]);
-    let near = start.map(|s| s - sixteen);
-    Pick {
-        eights,
-        half,
-        sixteen,
-        near,
-        close: half.iter().all(|&d| d < 8) && near.iter().all(|&d| d < 16),
     }
 }
