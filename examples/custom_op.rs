@@ -1,6 +1,6 @@
 //! An operation of your own among chipmill's: a cloud shadow, a soft dark disc at a random place.
 //!
-//! `cargo run -p chipmill-pipeline --example custom_op`
+//! `cargo run --example custom_op`
 //!
 //! What it draws is a function of seed, epoch, patch and view, so that batches stay the same for any
 //! number of threads and after a resume; no other operation draws anything else than without it.
