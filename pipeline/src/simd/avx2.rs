@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Lanes, Line, Pick, Row};
+use super::{Lanes, Line, Line16, Pick, Row, Starts};
 use crate::rng::{PHILOX_MULTIPLIERS, PHILOX_WEYL};
 
 /// Proof that the processor has AVX2, FMA and F16C.
@@ -204,12 +204,12 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn close_sum<const W: usize>(
         self,
-        line: &[f32],
-        pick: &Pick,
+        line: &Line16,
+        starts: Starts,
         index: Words,
         weights: &[Floats; W],
     ) -> Floats {
-        let [low, high] = pick.eights.map(|start| start as usize);
+        let [low, high] = starts.eights;
         let (Some(low), Some(high)) = (
             line.get(low..low + 8 + W - 1),
             line.get(high..high + 8 + W - 1),

@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, Lanes, Line, Pick, Row};
+use super::{LANES, Lanes, Line, Line16, Pick, Row, Starts};
 use crate::rng::{PHILOX_MULTIPLIERS, PHILOX_WEYL};
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL, AVX2, FMA and F16C.
@@ -170,12 +170,12 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn close_sum<const W: usize>(
         self,
-        line: &[f32],
-        pick: &Pick,
+        line: &Line16,
+        starts: Starts,
         index: __m512i,
         weights: &[__m512; W],
     ) -> __m512 {
-        let start = pick.sixteen as usize;
+        let start = starts.sixteen;
         let Some(window) = line.get(start..start + LANES + W - 1) else {
             return self.splat(0.0);
         };

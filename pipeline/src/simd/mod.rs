@@ -33,6 +33,9 @@ pub(crate) const LANES: usize = 16;
 /// Sixteen values in memory.
 pub(crate) type Row<T> = [T; LANES];
 
+/// A row of pixels as `f32`: the longest has 240, and vectors may read sixteen and the taps beyond.
+pub(crate) type Line16 = [f32; 272];
+
 /// One cache line, the unit of streaming stores.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
@@ -86,19 +89,17 @@ pub trait Lanes: Copy {
 
     /// The weighted sums of sixteen outputs, where `pick.close`: lane `l` of tap `k` is
     /// `line[start of output l + k]`; the first product is rounded, the others are fused, in order.
-    ///
-    /// `line` must reach sixteen values beyond the last tap; 0 where it does not.
     fn close_sum<const W: usize>(
         self,
-        line: &[f32],
-        pick: &Pick,
+        line: &Line16,
+        starts: Starts,
         index: Self::U,
         weights: &[Self::F; W],
     ) -> Self::F;
 
     /// Lane `l` is `line[start of output l + offset]`, at any distance.
-    fn gather(self, line: &[f32], pick: &Pick, offset: usize) -> Self::F {
-        let window = &line[pick.sixteen as usize + offset..];
+    fn gather(self, line: &Line16, pick: &Pick, offset: usize) -> Self::F {
+        let window = &line[pick.starts.sixteen + offset..];
         self.load(&std::array::from_fn(|l| window[pick.near[l] as usize]))
     }
 
@@ -123,17 +124,23 @@ pub trait Lanes: Copy {
     fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8];
 }
 
+/// Where the outputs of a [`Pick`] begin.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Starts {
+    /// First input of the outputs 0 to 7, and of 8 to 15.
+    pub(crate) eights: [usize; 2],
+    /// First input of all sixteen, the smaller of both.
+    pub(crate) sixteen: usize,
+}
+
 /// Where sixteen neighbouring outputs of a resampling along a row find their inputs: output `o` begins
-/// at `base[0] + near[o]`, and at `base[o / 8] + half[o]`.
+/// at `starts.sixteen + near[o]`, which is `starts.eights[o / 8] + half[o]`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pick {
-    /// First input of the outputs 0 to 7, and of 8 to 15; `sixteen` is the smaller of both.
-    pub(crate) eights: [u32; 2],
-    /// Distances from `eights`: below 8 where the pick is `close`.
+    pub(crate) starts: Starts,
+    /// Distances from `starts.eights`: below 8 where the pick is `close`.
     pub(crate) half: Row<u32>,
-    /// First input of all sixteen.
-    pub(crate) sixteen: u32,
-    /// Distances from `sixteen`: below 16 where the pick is `close`.
+    /// Distances from `starts.sixteen`: below 16 where the pick is `close`.
     pub(crate) near: Row<u32>,
     /// All distances are small enough for permutations within registers.
     pub(crate) close: bool,
@@ -150,10 +157,13 @@ impl Pick {
         let sixteen = eights[0].min(eights[1]);
         let half: Row<u32> = std::array::from_fn(|l| start[l] - eights[l / 8]);
         let near = start.map(|s| s - sixteen);
+        let starts = Starts {
+            eights: eights.map(|e| e as usize),
+            sixteen: sixteen as usize,
+        };
         Self {
-            eights,
+            starts,
             half,
-            sixteen,
             near,
             close: half.iter().all(|&d| d < 8) && near.iter().all(|&d| d < 16),
         }

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{LANES, Lanes, Line, Pick, Row};
+use super::{LANES, Lanes, Line, Line16, Pick, Row, Starts};
 use crate::rng::philox_rounds;
 
 /// Lanes in ordinary registers; the compiler vectorises what it can.
@@ -175,14 +175,15 @@ impl Lanes for Scalar {
     #[inline(always)]
     fn close_sum<const W: usize>(
         self,
-        line: &[f32],
-        pick: &Pick,
-        _: Self::U,
+        line: &Line16,
+        starts: Starts,
+        near: Self::U,
         weights: &[Self::F; W],
     ) -> Self::F {
-        let mut sum = self.mul(self.gather(line, pick, 0), weights[0]);
+        let tap = |k: usize| near.map(|near| line[starts.sixteen + near as usize + k]);
+        let mut sum = self.mul(tap(0), weights[0]);
         for (k, weight) in weights.iter().enumerate().skip(1) {
-            sum = self.mul_add(self.gather(line, pick, k), *weight, sum);
+            sum = self.mul_add(tap(k), *weight, sum);
         }
         sum
     }

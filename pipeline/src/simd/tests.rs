@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use super::{LANES, Line, Pick, Row, Simd, SimdError, SimdPath, kernel};
+use super::{LANES, Line, Line16, Pick, Row, Simd, SimdError, SimdPath, kernel};
 
 /// The paths of this processor.
 fn paths() -> Vec<Simd> {
@@ -111,13 +111,13 @@ kernel! {
 }
 
 kernel! {
-    fn picked(lanes, line: &[f32], pick: &Pick, weights: &[Row<f32>; 4]) -> [Row<f32>; 2] {
+    fn picked(lanes, line: &Line16, pick: &Pick, weights: &[Row<f32>; 4]) -> [Row<f32>; 2] {
         let mut loaded = [lanes.splat(0.0); 4];
         for (to, from) in loaded.iter_mut().zip(weights) {
             *to = lanes.load(from);
         }
         let mut out = [[0.0; LANES]; 2];
-        lanes.store(lanes.close_sum(line, pick, lanes.pick_index(pick), &loaded), &mut out[0]);
+        lanes.store(lanes.close_sum(line, pick.starts, lanes.pick_index(pick), &loaded), &mut out[0]);
         lanes.store(lanes.gather(line, pick, 2), &mut out[1]);
         out
     }
@@ -191,7 +191,7 @@ proptest! {
         if down {
             start.reverse();
         }
-        let line: Vec<f32> = (0_u16..80).map(|i| f32::from(i).sqrt()).collect();
+        let line: Line16 = std::array::from_fn(|i| (i as f32).sqrt());
         let weights = [0.1, 0.7, -0.3, 0.5].map(|w| [w; LANES]);
         let pick = Pick::new(&start);
         prop_assert!(pick.close);

@@ -6,7 +6,7 @@ use super::taps::{Across, Taps};
 use crate::augment::scratch::reserve;
 use crate::augment::stream::{line_at, write_values};
 use crate::element::Element;
-use crate::simd::{LANES, Lanes, Pick, Row, Simd, kernel};
+use crate::simd::{LANES, Lanes, Line16, Pick, Row, Simd, kernel};
 
 /// `x * gain + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,7 +80,7 @@ const GROUP: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     /// `GROUP` source rows as `f32`.
-    lines: Vec<f32>,
+    lines: Vec<Line16>,
     /// A source with rows and columns exchanged.
     turned: Vec<u16>,
     turned_f32: Vec<f32>,
@@ -99,13 +99,14 @@ impl Buffers {
     pub(crate) fn reserve(&mut self, side: usize, largest: usize, margin: usize) {
         let rows = largest.max(side + 2 * margin) * stride(side);
         for (values, len) in [
-            (&mut self.lines, GROUP * line(largest)),
             (&mut self.turned_f32, largest * largest),
             (&mut self.rows, rows),
         ] {
             reserve(values, len);
             values.resize(values.len().max(len), 0.0);
         }
+        reserve(&mut self.lines, GROUP);
+        self.lines.resize(GROUP, [0.0; _]);
         let len = largest * largest;
         reserve(&mut self.turned, len);
         self.turned.resize(self.turned.len().max(len), 0);
@@ -113,15 +114,11 @@ impl Buffers {
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        let all = [&self.lines, &self.turned_f32, &self.rows];
+        let all = [&self.turned_f32, &self.rows];
         let floats = all.iter().map(|v| v.capacity() * size_of::<f32>());
-        floats.sum::<usize>() + self.turned.capacity() * size_of::<u16>()
+        let lines = self.lines.capacity() * size_of::<Line16>();
+        floats.sum::<usize>() + lines + self.turned.capacity() * size_of::<u16>()
     }
-}
-
-/// Values of a source row with the room that vectors may read beyond its end.
-fn line(native: usize) -> usize {
-    native.next_multiple_of(LANES) + 2 * LANES
 }
 
 /// What a source's pixels are stored as, and the memory for it turned.
@@ -223,27 +220,26 @@ kernel! {
         rows: Range<usize>,
         columns: Range<usize>,
         across: &Across,
-        lines: &mut [f32],
+        lines: &mut [Line16],
         out: (&mut [f32], usize),
     ) {
-        let line = line(native);
         let (out, stride) = out;
         let width = (across.weights.len() / across.picks.len().max(1)).max(1);
         for first in rows.clone().step_by(GROUP) {
             let count = GROUP.min(rows.end - first);
-            for (row, to) in (first..first + count).zip(lines.chunks_exact_mut(line)) {
+            for (row, to) in (first..first + count).zip(&mut *lines) {
                 widen(lanes, &source[row * native..][..native], columns.clone(), to);
             }
-            let lines = &lines[..count * line];
+            let lines = &lines[..count];
             let out = &mut out[(first - rows.start) * stride..][..count * stride];
             let weights = across.weights.chunks_exact(width);
             for (b, (pick, weights)) in across.picks.iter().zip(weights).enumerate() {
-                let (from, to) = ((lines, line), (&mut out[b * LANES..], stride));
+                let to = (&mut out[b * LANES..], stride);
                 match width {
-                    1 => sums::<L, 1>(lanes, from, pick, weights, to),
-                    2 => sums::<L, 2>(lanes, from, pick, weights, to),
-                    4 => sums::<L, 4>(lanes, from, pick, weights, to),
-                    _ => wide_sums(lanes, from, pick, weights, to),
+                    1 => sums::<L, 1>(lanes, lines, pick, weights, to),
+                    2 => sums::<L, 2>(lanes, lines, pick, weights, to),
+                    4 => sums::<L, 4>(lanes, lines, pick, weights, to),
+                    _ => wide_sums(lanes, lines, pick, weights, to),
                 }
             }
         }
@@ -272,22 +268,22 @@ fn widen<L: Lanes, P: Pixel>(lanes: L, from: &[P], columns: Range<usize>, to: &m
 #[inline(always)]
 fn sums<L: Lanes, const W: usize>(
     lanes: L,
-    (lines, line): (&[f32], usize),
+    lines: &[Line16],
     pick: &Pick,
     weights: &[Row<f32>],
     (out, stride): (&mut [f32], usize),
 ) {
     let Some(weights) = weights.first_chunk::<W>().filter(|_| pick.close) else {
-        return wide_sums(lanes, (lines, line), pick, weights, (out, stride));
+        return wide_sums(lanes, lines, pick, weights, (out, stride));
     };
     let mut loaded = [lanes.splat(0.0); W];
     for k in 0..W {
         loaded[k] = lanes.load(&weights[k]);
     }
-    let index = lanes.pick_index(pick);
-    for (line, out) in lines.chunks_exact(line).zip(out.chunks_mut(stride)) {
-        if let Some(out) = out.first_chunk_mut() {
-            lanes.store(lanes.close_sum(line, pick, index, &loaded), out);
+    let (index, starts) = (lanes.pick_index(pick), pick.starts);
+    for (r, line) in lines.iter().enumerate() {
+        if let Some(out) = out[r * stride..].first_chunk_mut() {
+            lanes.store(lanes.close_sum(line, starts, index, &loaded), out);
         }
     }
 }
@@ -295,17 +291,17 @@ fn sums<L: Lanes, const W: usize>(
 #[inline(always)]
 fn wide_sums<L: Lanes>(
     lanes: L,
-    (lines, line): (&[f32], usize),
+    lines: &[Line16],
     pick: &Pick,
     weights: &[Row<f32>],
     (out, stride): (&mut [f32], usize),
 ) {
-    for (line, out) in lines.chunks_exact(line).zip(out.chunks_mut(stride)) {
+    for (r, line) in lines.iter().enumerate() {
         let mut sum = lanes.mul(lanes.gather(line, pick, 0), lanes.load(&weights[0]));
         for (k, weight) in weights.iter().enumerate().skip(1) {
             sum = lanes.mul_add(lanes.gather(line, pick, k), lanes.load(weight), sum);
         }
-        if let Some(out) = out.first_chunk_mut() {
+        if let Some(out) = out[r * stride..].first_chunk_mut() {
             lanes.store(sum, out);
         }
     }
