@@ -95,7 +95,7 @@ fn unaugmented_views_agree_at_every_side_and_upsampling() {
                 normalise: normalise.next().unwrap(),
                 bands: BandChoice::List(vec![Band::B12, Band::B01, Band::B02]),
                 preset: Preset::None,
-                augment: None,
+                ..ViewConfig::default()
             };
             compare(&config, &patch(1), [key(0, 0)].into_iter());
         }
