@@ -1,5 +1,7 @@
 //! What can go wrong between a store and a batch.
 
+use chipmill_schemas::config::ViewType;
+
 use crate::augment::AugmentError;
 use crate::state::LoaderState;
 
@@ -74,4 +76,14 @@ pub enum LoaderError {
         /// Position of the batch that was waited for.
         at: LoaderState,
     },
+}
+
+/// A batch was asked for values of another type than it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the batch holds {found} values, but {asked} was asked for; `view.dtype` sets the type")]
+pub struct WrongType {
+    /// Type of the batch's values.
+    pub found: ViewType,
+    /// Name of the type asked for.
+    pub asked: &'static str,
 }

@@ -1,7 +1,9 @@
 //! Patches by row, from wherever they lie.
 
+use std::io::ErrorKind;
+
 use chipmill_schemas::band::Resolution;
-use chipmill_store::{PatchPixels, StoreReader};
+use chipmill_store::{FetchError, PatchPixels, ReadError, StoreReader};
 
 use crate::error::SourceError;
 
@@ -19,7 +21,16 @@ pub(crate) trait Source: Send + Sync {
         row: u32,
         groups: &[Resolution],
         into: &mut PatchPixels,
-    ) -> Result<(), SourceError>;
+    ) -> Result<(), ReadFailure>;
+}
+
+/// Why a patch could not be read.
+#[derive(Debug)]
+pub(crate) enum ReadFailure {
+    /// What is stored is not what was written: it will be the same next time.
+    Damaged(SourceError),
+    /// Anything else, such as a file system that fails: next time it may be read.
+    Other(SourceError),
 }
 
 impl Source for StoreReader {
@@ -37,7 +48,27 @@ impl Source for StoreReader {
         row: u32,
         groups: &[Resolution],
         into: &mut PatchPixels,
-    ) -> Result<(), SourceError> {
-        Ok(Self::read(self, row, groups, into)?)
+    ) -> Result<(), ReadFailure> {
+        Self::read(self, row, groups, into).map_err(|error| {
+            if is_damage(&error) {
+                ReadFailure::Damaged(error.into())
+            } else {
+                ReadFailure::Other(error.into())
+            }
+        })
+    }
+}
+
+/// Whether an error tells of the stored bytes: a checksum, an index, an object that is absent or ends
+/// too early.
+fn is_damage(error: &ReadError) -> bool {
+    match error {
+        ReadError::OutOfRange { .. } => false,
+        ReadError::Patch { source, .. } => match source {
+            FetchError::Index(_) | FetchError::Chunk(_) => true,
+            FetchError::Io(error) => {
+                matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof)
+            }
+        },
     }
 }

@@ -10,8 +10,9 @@ use chipmill_schemas::statistics::SetStatistics;
 use chipmill_store::PatchPixels;
 
 use crate::error::SourceError;
-use crate::fetch::Source;
-use crate::{Augmenter, KeepLast, Loader, LoaderError, LoaderSpec, Order};
+use crate::fetch::{ReadFailure, Source};
+use crate::views::Views;
+use crate::{KeepLast, Loader, LoaderError, LoaderSpec, Order};
 
 /// Does `f` with the row of every read.
 struct Scripted<F>(F);
@@ -25,8 +26,8 @@ impl<F: Fn(u32) -> Result<(), SourceError> + Send + Sync> Source for Scripted<F>
         format!("patch-{row}")
     }
 
-    fn read(&self, row: u32, _: &[Resolution], _: &mut PatchPixels) -> Result<(), SourceError> {
-        (self.0)(row)
+    fn read(&self, row: u32, _: &[Resolution], _: &mut PatchPixels) -> Result<(), ReadFailure> {
+        (self.0)(row).map_err(ReadFailure::Damaged)
     }
 }
 
@@ -39,8 +40,10 @@ fn start(
         patches: 0,
         bands: Vec::new(),
     };
-    let augmenter = Augmenter::compile(&spec.view, &statistics).unwrap();
-    Loader::of(Box::new(Scripted(script)), augmenter, spec).unwrap()
+    let views = Views::compile(&spec.view, spec.views, &statistics).unwrap();
+    let source = Scripted(script);
+    let sampler = spec.sampler(source.patches()).unwrap();
+    Loader::of(Box::new(source), sampler, views, spec).unwrap()
 }
 
 fn spec() -> LoaderSpec {

@@ -57,7 +57,12 @@ type Content = ((u64, u64), Vec<u32>, Vec<u32>);
 fn contents(loader: &mut Loader, most: usize) -> Vec<Content> {
     let content = |batch: Result<chipmill_pipeline::Batch, LoaderError>| {
         let batch = batch.unwrap();
-        let bits = batch.data().iter().map(|v| v.to_bits()).collect();
+        let bits = batch
+            .data::<f32>()
+            .unwrap()
+            .iter()
+            .map(|v| v.to_bits())
+            .collect();
         (
             (batch.epoch(), batch.ordinal()),
             batch.patches().to_vec(),
@@ -218,7 +223,10 @@ fn a_loader_can_be_dropped_at_any_time() {
             let held: Vec<_> = loader.by_ref().take(consumed.min(slots - 1)).collect();
             drop(loader);
             for batch in held {
-                assert_eq!(batch.unwrap().data().len(), 2 * 5 * 12 * 16 * 16);
+                assert_eq!(
+                    batch.unwrap().data::<f32>().unwrap().len(),
+                    2 * 5 * 12 * 16 * 16
+                );
             }
         }
     }
@@ -267,17 +275,17 @@ fn views_have_the_shape_and_the_values_of_their_patches() {
     let batch = loader.nth(2).unwrap().unwrap();
     assert_eq!(batch.patches(), [8, 9, 10, 11]);
     assert_eq!(batch.shape(), [3, 4, 2, 120, 120]);
-    let views = batch.views();
+    let views = batch.views::<f32>().unwrap();
     for (view, sample, band, y, x) in [(0, 0, 0, 0, 0), (2, 3, 1, 119, 7), (1, 2, 0, 60, 119)] {
         let row = batch.patches()[sample];
         let expected = tiny_store::pixel(row, [Band::B08, Band::B02][band], y * 120 + x);
         assert_eq!(views[[view, sample, band, y, x]], f32::from(expected));
     }
     assert_eq!(
-        batch.view(1),
-        &batch.data()[4 * 2 * 14_400..2 * 4 * 2 * 14_400]
+        batch.view::<f32>(1).unwrap(),
+        &batch.data::<f32>().unwrap()[4 * 2 * 14_400..2 * 4 * 2 * 14_400]
     );
-    assert!(batch.view(3).is_empty());
+    assert!(batch.view::<f32>(3).unwrap().is_empty());
 }
 
 /// Flips one bit in the middle of an object.
