@@ -1,6 +1,9 @@
 //! Batches, and the memory that they are lent.
 
+use std::borrow::Cow;
+
 use chipmill_schemas::config::ViewType;
+use half::{bf16, f16};
 use ndarray::ArrayView5;
 
 use crate::element::Element;
@@ -130,6 +133,23 @@ impl Batch {
     pub fn view<T: Element>(&self, view: usize) -> Result<&[T], WrongType> {
         let length: usize = self.shape[1..].iter().product();
         Ok(self.data()?.chunks_exact(length).nth(view).unwrap_or(&[]))
+    }
+
+    /// View number `view` of all samples as `f32`, whatever the batch's type; empty when there is none
+    /// of that number. Borrowed where nothing has to be widened; widening is exact.
+    ///
+    /// # Shapes
+    /// `[sample, band, y, x]` in C order, normalised units.
+    #[must_use]
+    pub fn view_f32(&self, view: usize) -> Cow<'_, [f32]> {
+        fn widened<T: Element>(values: &[T]) -> Cow<'_, [f32]> {
+            values.iter().map(|value| value.to_f32()).collect()
+        }
+        let borrowed = self.view::<f32>(view).map(Cow::Borrowed);
+        borrowed
+            .or_else(|_| self.view::<f16>(view).map(widened))
+            .or_else(|_| self.view::<bf16>(view).map(widened))
+            .unwrap_or_default()
     }
 
     /// Length of each axis: `[view, sample, band, y, x]`.
