@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An error takes the place of the batch that it spoils; the batches after it can be had by going on.
 /// Dropping the loader at any time stops and joins all its threads.
 pub struct Loader {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     batches: InOrder<Outcome>,
     /// Position of the batch after the last one that was handed out, errors included.
     position: LoaderState,
@@ -56,8 +56,8 @@ pub struct Loader {
 type Outcome = (make::Result<Batch>, Instant);
 
 /// What all threads of a loader share.
-struct Shared {
-    maker: Maker,
+pub(crate) struct Shared {
+    pub(crate) maker: Maker,
     plan: Mutex<Plan>,
     memory: Memory,
     threads: usize,

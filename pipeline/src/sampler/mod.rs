@@ -1,6 +1,8 @@
 //! Which patches, in which order, in which batch: pure functions of seed and epoch.
 
 mod pages;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -225,9 +227,16 @@ impl EpochOrder {
         self.epoch = Some(epoch);
     }
 
+    /// Bytes taken.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        (self.rows.capacity() + self.paged.capacity()) * size_of::<u32>()
+    }
+
     fn shuffle(&mut self, sampler: &Sampler, epoch: u64) {
         let rows = &mut self.rows;
         rows.clear();
+        rows.reserve_exact(sampler.rows.len());
         rows.extend_from_slice(&sampler.rows);
         shuffle(rows, &mut sampler.stream(epoch, [ROWS, 0, 0]));
         let mine = sampler.rows_per_epoch();
@@ -245,92 +254,5 @@ fn shuffle(values: &mut [u32], stream: &mut Stream) {
     for i in (1..values.len()).rev() {
         let bound = u32::try_from(i + 1).unwrap_or(u32::MAX);
         values.swap(i, stream.below(bound) as usize);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::testing::chi_square_p;
-
-    fn sampler(rows: u32, seed: u64, order: Order) -> Sampler {
-        Sampler::new((0..rows).collect(), seed, order, 4, KeepLast::Keep)
-    }
-
-    #[test]
-    fn sequential_order_is_the_given_one() {
-        let rows: Arc<[u32]> = vec![9, 3, 5].into();
-        let sampler = Sampler::new(rows, 1, Order::Sequential, 2, KeepLast::Drop);
-        assert_eq!(sampler.epoch(4), [9, 3, 5]);
-        assert_eq!(sampler.batches_per_epoch(), 1);
-        assert!(sampler.for_rank(2, 2).is_none());
-    }
-
-    #[test]
-    fn every_permutation_is_equally_likely() {
-        let mut counts = [0_u64; 24];
-        for epoch in 0..24_000 {
-            let order = sampler(4, 3, Order::Shuffled).epoch(epoch);
-            let rank = order.iter().enumerate().fold(0, |rank, (i, a)| {
-                let smaller = order[i + 1..].iter().filter(|&b| b < a).count();
-                rank * (4 - i) + smaller
-            });
-            counts[rank] += 1;
-        }
-        assert!(
-            chi_square_p(&counts, &[1.0 / 24.0; 24]) > 1e-3,
-            "{counts:?}"
-        );
-    }
-
-    #[test]
-    fn neighbours_do_not_stay_together() {
-        let order = sampler(10_000, 0, Order::Shuffled).epoch(0);
-        let near = order.windows(2).filter(|w| w[0].abs_diff(w[1]) < 100);
-        // Expected: 2 * 99 / 10,000 of the pairs, standard deviation about 14.
-        assert!((130..270).contains(&near.count()));
-    }
-
-    proptest! {
-        #[test]
-        fn ranks_partition_every_epoch(
-            rows in 0..200_u32, world in 1..9_u32, seed: u64, epoch in 0..50_u64, batch in 1..17_usize,
-        ) {
-            let mut seen = Vec::new();
-            for rank in 0..world {
-                let all = Sampler::new((0..rows).collect(), seed, Order::Shuffled, batch, KeepLast::Keep);
-                let mine = all.for_rank(rank, world).unwrap();
-                let order = mine.epoch(epoch);
-                prop_assert_eq!(order.len(), mine.rows_per_epoch());
-                for ordinal in 0..mine.batches_per_epoch() {
-                    let positions = mine.batch(ordinal);
-                    prop_assert!(!positions.is_empty() && positions.len() <= batch);
-                    seen.extend_from_slice(&order[positions]);
-                }
-                prop_assert!(mine.batch(mine.batches_per_epoch()).is_empty());
-            }
-            seen.sort_unstable();
-            prop_assert_eq!(seen, (0..rows).collect::<Vec<_>>());
-        }
-
-        #[test]
-        fn dropping_gives_all_ranks_equally_many_whole_batches(
-            rows in 0..200_u32, world in 1..9_u32, batch in 1..17_usize,
-        ) {
-            let sampler = |rank| {
-                Sampler::new((0..rows).collect(), 5, Order::Shuffled, batch, KeepLast::Drop)
-                    .for_rank(rank, world)
-                    .unwrap()
-            };
-            let batches = sampler(0).batches_per_epoch();
-            for rank in 0..world {
-                prop_assert_eq!(sampler(rank).batches_per_epoch(), batches);
-                for ordinal in 0..batches {
-                    prop_assert_eq!(sampler(rank).batch(ordinal).len(), batch);
-                }
-            }
-        }
     }
 }

@@ -70,6 +70,7 @@ impl PagedOrder {
         let count = rows.div_ceil(pages.page_rows());
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.pages.clear();
+        self.pages.reserve_exact(count as usize);
         self.pages.extend(0..count);
         shuffle(&mut self.pages, &mut sampler.stream(epoch, [PAGES, 0, 0]));
         let place = self.pages.iter().position(|&page| page + 1 == count);
@@ -104,6 +105,11 @@ impl PagedOrder {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.pages.capacity()
+    }
+
     fn mix(
         &mut self,
         sampler: &Sampler,
@@ -114,6 +120,7 @@ impl PagedOrder {
     ) {
         let first = sampler.first_position();
         held.clear();
+        held.reserve_exact(pages.window_rows().min(sampler.rows_per_epoch()));
         held.extend(positions.map(|p| sampler.rows[self.place(pages, first + p)]));
         let number = u32::try_from(window).unwrap_or(u32::MAX);
         let rank = u32::try_from(sampler.rank).unwrap_or(u32::MAX);

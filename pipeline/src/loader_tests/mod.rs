@@ -1,4 +1,7 @@
-//! The loader on sources that stall and panic.
+//! The loader on sources that stall, fail and panic.
+
+mod replacing;
+mod shutdown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -9,31 +12,47 @@ use chipmill_schemas::config::{Normalise, ViewConfig};
 use chipmill_schemas::statistics::SetStatistics;
 use chipmill_store::PatchPixels;
 
-use crate::error::SourceError;
 use crate::fetch::{ReadFailure, Source};
 use crate::views::Views;
 use crate::{KeepLast, Loader, LoaderError, LoaderSpec, Order};
 
-/// Does `f` with the row of every read.
+/// Does `f` with the row of every read, and then gives pixels of that row's number.
 struct Scripted<F>(F);
 
-impl<F: Fn(u32) -> Result<(), SourceError> + Send + Sync> Source for Scripted<F> {
+impl<F: Fn(u32) -> Result<(), ReadFailure> + Send + Sync> Source for Scripted<F> {
     fn patches(&self) -> usize {
-        64
+        65
     }
 
     fn name(&self, row: u32) -> String {
+        assert_ne!(row, NAMELESS, "nobody knows its name");
         format!("patch-{row}")
     }
 
-    fn read(&self, row: u32, _: &[Resolution], _: &mut PatchPixels) -> Result<(), ReadFailure> {
-        (self.0)(row).map_err(ReadFailure::Damaged)
+    fn read(
+        &self,
+        row: u32,
+        groups: &[Resolution],
+        into: &mut PatchPixels,
+    ) -> Result<(), ReadFailure> {
+        (self.0)(row)?;
+        for &group in groups {
+            into.group_slice_mut(group).fill(row as u16);
+        }
+        Ok(())
     }
+}
+
+/// A row at whose name the source panics: a fault that no sample is guarded against.
+const NAMELESS: u32 = 64;
+
+fn damaged(row: u32) -> Result<(), ReadFailure> {
+    Err(ReadFailure::Damaged(format!("no row {row}").into()))
 }
 
 fn start(
     spec: &LoaderSpec,
-    script: impl Fn(u32) -> Result<(), SourceError> + Send + Sync + 'static,
+    script: impl Fn(u32) -> Result<(), ReadFailure> + Send + Sync + 'static,
 ) -> Loader {
     let statistics = SetStatistics {
         split: None,
@@ -87,7 +106,7 @@ fn a_panic_is_an_error_in_its_place_and_the_loader_goes_on() {
 
 #[test]
 fn errors_beyond_the_ring_do_not_block_anything() {
-    let mut loader = start(&spec(), |row| Err(format!("no row {row}").into()));
+    let mut loader = start(&spec(), damaged);
     for _ in 0..8 {
         let result = loader.next().unwrap();
         assert!(matches!(result, Err(LoaderError::Read { .. })));
@@ -95,7 +114,7 @@ fn errors_beyond_the_ring_do_not_block_anything() {
     assert_eq!(loader.state(), crate::LoaderState::default());
     drop(loader);
     // Nobody takes anything: more errors than the channel holds, then the drop.
-    let loader = start(&spec(), |_| Err("no".into()));
+    let loader = start(&spec(), damaged);
     std::thread::sleep(Duration::from_millis(20));
     drop(loader);
 }
@@ -120,37 +139,51 @@ fn a_stalled_read_holds_up_its_batch_alone() {
 }
 
 #[test]
-fn a_thousand_tiny_epochs_with_drops_in_between_lose_nothing() {
-    let tiny = LoaderSpec {
-        rows: (0..3).collect(),
-        batch_size: 2,
-        epochs: Some(50),
-        ..spec()
-    };
-    for stop in 0..20 {
-        let mut loader = start(&tiny, |_| Ok(()));
-        let taken = loader.by_ref().take(5 * stop).map(Result::unwrap).count();
-        assert_eq!(taken, 5 * stop);
-    }
-    let mut rows = [0; 3];
-    for batch in start(&tiny, |_| Ok(())) {
-        for &row in batch.unwrap().patches() {
-            rows[row as usize] += 1;
+fn a_stalled_read_lets_the_rest_of_the_ring_fill() {
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    // All but one of 16 batches fit the ring, and all their other rows are read while row 0 waits.
+    let mut loader = start(&spec(), move |row| {
+        while row == 0 && count.load(SeqCst) < 63 {
+            std::thread::yield_now();
         }
+        count.fetch_add(1, SeqCst);
+        Ok(())
+    });
+    assert_eq!(loader.stats().slots, 16);
+    for ordinal in 0..16 {
+        assert_eq!(loader.next().unwrap().unwrap().ordinal(), ordinal);
     }
-    assert_eq!(rows, [50; 3]);
+    assert_eq!(read.load(SeqCst), 64);
 }
 
 #[test]
-fn dropping_the_loader_ends_its_threads() {
-    let alive = Arc::new(());
-    let held = Arc::clone(&alive);
-    let mut loader = start(&spec(), move |_| {
-        let _ = &held;
+fn a_loader_that_finds_its_workers_itself_changes_them_and_no_values() {
+    let slow = |_| {
+        std::thread::sleep(Duration::from_millis(1));
         Ok(())
-    });
-    loader.next().unwrap().unwrap();
-    assert_eq!(Arc::strong_count(&alive), 2);
-    drop(loader);
-    assert_eq!(Arc::strong_count(&alive), 1);
+    };
+    let tuned = LoaderSpec {
+        workers: 0,
+        max_workers: 24,
+        epochs: None,
+        ..spec()
+    };
+    let mut loader = start(&tuned, slow);
+    let cores = loader.stats().workers;
+    let mut expected = start(
+        &LoaderSpec {
+            epochs: None,
+            ..spec()
+        },
+        |_| Ok(()),
+    );
+    // Reads wait and do nothing else, so that more workers are bound to be tried.
+    while loader.stats().changes == 0 {
+        let (found, expected) = (loader.next().unwrap(), expected.next().unwrap());
+        assert_eq!(found.unwrap().bytes(), expected.unwrap().bytes());
+    }
+    let stats = loader.stats();
+    assert!(stats.tuned && stats.workers > cores.min(23), "{stats:?}");
+    assert!(!expected.stats().tuned);
 }
