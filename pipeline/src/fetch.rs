@@ -1,6 +1,7 @@
 //! Patches by row, from wherever they lie.
 
 use std::io::ErrorKind;
+use std::ops::Range;
 
 use chipmill_schemas::band::Resolution;
 use chipmill_store::{FetchError, PatchPixels, ReadError, StoreReader};
@@ -22,6 +23,9 @@ pub(crate) trait Source: Send + Sync {
         groups: &[Resolution],
         into: &mut PatchPixels,
     ) -> Result<(), ReadFailure>;
+
+    /// A hint that the groups of consecutive patches will be read before long.
+    fn prefetch(&self, _rows: Range<u32>, _groups: &[Resolution]) {}
 }
 
 /// Why a patch could not be read.
@@ -56,6 +60,10 @@ impl Source for StoreReader {
                 ReadFailure::Other(error.into())
             }
         })
+    }
+
+    fn prefetch(&self, rows: Range<u32>, groups: &[Resolution]) {
+        Self::prefetch(self, rows, groups);
     }
 }
 

@@ -218,6 +218,10 @@ impl Shared {
             Some((ticket.sequence, ticket))
         };
         let make = |ticket: Ticket, lease: Lease<Slot>| {
+            let groups = self.maker.views.common().groups();
+            for rows in &ticket.announced {
+                self.maker.source.prefetch(rows.clone(), groups);
+            }
             let batch = self.maker.make(&ticket, lease);
             counters.batch();
             self.tune();

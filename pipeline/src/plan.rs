@@ -1,5 +1,7 @@
 //! Which batch is made next.
 
+use std::ops::Range;
+
 use crate::sampler::{EpochOrder, Sampler};
 use crate::state::LoaderState;
 
@@ -9,6 +11,8 @@ pub(crate) struct Ticket {
     /// Number of the batch since the loader's start.
     pub(crate) sequence: u64,
     pub(crate) at: LoaderState,
+    /// Rows that will be read before long.
+    pub(crate) announced: Vec<Range<u32>>,
 }
 
 /// Hands out the batches one after the other.
@@ -41,11 +45,19 @@ impl Plan {
         let positions = self.sampler.batch(at.batch);
         rows.clear();
         rows.reserve_exact(positions.len());
-        self.order.append(&self.sampler, at.epoch, positions, rows);
+        self.order
+            .append(&self.sampler, at.epoch, positions.clone(), rows);
+        let mut announced = Vec::new();
+        self.order
+            .announce(&self.sampler, &positions, &mut announced);
         let sequence = self.sequence;
         self.sequence += 1;
         self.next = at.after(self.sampler.batches_per_epoch());
-        Some(Ticket { sequence, at })
+        Some(Ticket {
+            sequence,
+            at,
+            announced,
+        })
     }
 
     /// Position of the next batch.

@@ -149,14 +149,16 @@ impl Sampler {
         start..(start + self.batch_size).min(self.rows_per_epoch())
     }
 
-    /// Bytes that an [`EpochOrder`] of this sampler holds at most.
+    /// Bytes that an [`EpochOrder`] of this sampler, and what it announces, hold at most.
     pub(crate) fn order_bytes(&self) -> usize {
         let rows = match self.order {
             Order::Sequential => 0,
             Order::Shuffled => self.rows.len(),
             Order::Pages(pages) => {
                 let window = pages.window_rows().min(self.rows_per_epoch());
-                self.rows.len().div_ceil(pages.page_rows()) + window
+                // Two windows of ranges of one row each, in a list that has grown to twice its size.
+                let announced = 2 * 2 * 2 * window;
+                self.rows.len().div_ceil(pages.page_rows()) + window + announced
             }
         };
         rows * size_of::<u32>()
@@ -225,6 +227,19 @@ impl EpochOrder {
             }
         }
         self.epoch = Some(epoch);
+    }
+
+    /// Appends to `into` the rows that will be read soon after those at `positions`, which have been
+    /// appended last: what a disk may load ahead. Only a [`Pages`] order knows any.
+    pub(crate) fn announce(
+        &mut self,
+        sampler: &Sampler,
+        positions: &Range<usize>,
+        into: &mut Vec<Range<u32>>,
+    ) {
+        if let Order::Pages(pages) = sampler.order {
+            self.paged.announce(sampler, pages, positions, into);
+        }
     }
 
     /// Bytes taken.

@@ -3,7 +3,9 @@
 //! The rows are cut into pages of `page_rows` consecutive ones (a selection gives rows as they lie in
 //! the store). Every epoch lays the pages end to end in an order of its own, and shuffles the rows
 //! within each window of as many positions as `window_pages` pages have. Reading then stays within
-//! `window_pages` small regions of the store, which the system's file cache can hold.
+//! `window_pages` small regions of the store. They are announced one window ahead, page by page
+//! ([`PagedOrder::announce`]), so that the system can load each in one piece into its file cache, which
+//! should have room for two windows.
 //!
 //! What it costs is mixing: see [`Pages::expected_mixing`].
 
@@ -61,6 +63,8 @@ pub(super) struct PagedOrder {
     /// Place of the last page, and by how many rows it is shorter than the others.
     short: (usize, usize),
     window: Option<usize>,
+    /// Positions before this one have been announced.
+    announced: usize,
 }
 
 impl PagedOrder {
@@ -77,6 +81,7 @@ impl PagedOrder {
         let missing = count as usize * pages.page_rows() - rows;
         self.short = (place.unwrap_or(0), missing);
         self.window = None;
+        self.announced = 0;
     }
 
     /// Appends the rows at these positions of this rank, window by window; `held` are the rows of the
@@ -103,6 +108,32 @@ impl PagedOrder {
             into.extend_from_slice(&held[next - start..until - start]);
             next = until;
         }
+    }
+
+    /// Appends to `into` the rows that will be read until one window after `until`, as ranges that are
+    /// each on one page; every row is announced once an epoch, unless reading starts in its middle.
+    pub(super) fn announce(
+        &mut self,
+        sampler: &Sampler,
+        pages: Pages,
+        positions: &Range<usize>,
+        into: &mut Vec<Range<u32>>,
+    ) {
+        let first = sampler.first_position();
+        // A run that goes on in the middle needs the window that it goes on in.
+        let window = positions.start - positions.start % pages.window_rows();
+        let from = self.announced.max(window);
+        let until = (positions.end + pages.window_rows()).min(sampler.rows_per_epoch());
+        for position in from..until {
+            let place = self.place(pages, first + position);
+            let row = sampler.rows[place];
+            let same_page = place % pages.page_rows() != 0;
+            match into.last_mut() {
+                Some(last) if last.end == row && same_page => last.end += 1,
+                _ => into.push(row..row + 1),
+            }
+        }
+        self.announced = self.announced.max(until);
     }
 
     #[cfg(test)]

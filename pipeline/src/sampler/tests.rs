@@ -94,14 +94,35 @@ fn a_window_as_large_as_all_rows_is_a_uniform_shuffle() {
 #[test]
 fn a_page_order_holds_one_window_and_the_list_of_pages() {
     let (sampler, uniform) = (paged(100_000, 16, 64), sampler(100_000, 8, Order::Shuffled));
-    assert_eq!(sampler.order_bytes(), 4 * (6_250 + 1_024));
+    // The window's rows, and what is announced of two windows.
+    assert_eq!(sampler.order_bytes(), 4 * (6_250 + 9 * 1_024));
     assert_eq!(uniform.order_bytes(), 400_000);
     let (mut order, mut rows) = (EpochOrder::default(), Vec::new());
     for start in (0..100_000).step_by(100) {
         rows.clear();
         order.append(&sampler, 3, start..start + 100, &mut rows);
         let held = order.bytes();
-        assert!(held <= sampler.order_bytes(), "{held}");
+        assert!(held <= 4 * (6_250 + 1_024), "{held}");
+    }
+}
+
+#[test]
+fn every_row_is_announced_once_before_it_is_read_and_never_more_than_two_windows_ahead() {
+    let sampler = paged(1_003, 10, 4).for_rank(1, 2).unwrap();
+    for start in [0, 40, 130] {
+        let (mut order, mut announced) = (EpochOrder::default(), Vec::new());
+        let (mut known, mut read) = (std::collections::BTreeSet::new(), Vec::new());
+        for from in (start..sampler.rows_per_epoch()).step_by(7) {
+            let to = (from + 7).min(sampler.rows_per_epoch());
+            order.append(&sampler, 2, from..to, &mut read);
+            order.announce(&sampler, &(from..to), &mut announced);
+            for range in announced.drain(..) {
+                assert!(range.len() <= 10);
+                assert!(range.into_iter().all(|row| known.insert(row)), "twice");
+            }
+            assert!(read.iter().all(|row| known.contains(row)));
+            assert!(known.len() <= read.len() + 2 * 40);
+        }
     }
 }
 
