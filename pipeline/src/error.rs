@@ -3,6 +3,7 @@
 use chipmill_schemas::config::ViewType;
 
 use crate::augment::AugmentError;
+use crate::simd::SimdError;
 use crate::state::LoaderState;
 
 /// An error met while a patch is read.
@@ -25,6 +26,9 @@ pub enum LoaderError {
     /// The view configuration cannot be used.
     #[error("loader: the view configuration cannot be used")]
     Augment(#[from] AugmentError),
+    /// The processor lacks the vector instructions asked for.
+    #[error("loader: the vector instructions cannot be used")]
+    Simd(#[from] SimdError),
     /// Not even two batches fit the memory budget.
     #[error(
         "loader: the memory budget is {given} bytes, but two batches need {needed} bytes (2 x {slot} \

@@ -12,6 +12,7 @@ use chipmill_schemas::statistics::SetStatistics;
 use chipmill_store::StoreReader;
 use crossbeam_channel::{Sender, bounded};
 
+use crate::augment::Augmenter;
 use crate::batch::{Batch, Slot};
 use crate::error::LoaderError;
 use crate::fetch::Source;
@@ -90,7 +91,27 @@ impl Loader {
         };
         let statistics = reader.statistics(None).unwrap_or(&empty);
         let sampler = spec.sampler(reader.patches())?;
-        let views = Views::compile(&spec.view, spec.views, statistics)?;
+        let views = Views::compile(&spec.view, spec.views, spec.simd, statistics)?;
+        Self::of(Box::new(reader), sampler, views, &spec)
+    }
+
+    /// The same with views that are compiled already, such as those with operations of your own: one
+    /// augmenter a view, all of the same bands and side. Of `spec.view` the type of values alone is
+    /// looked at, and `spec.simd` not at all.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and for augmenters that do not fit one another.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a specification is made for one loader"
+    )]
+    pub fn start_with(
+        reader: StoreReader,
+        augmenters: Vec<Augmenter>,
+        spec: LoaderSpec,
+    ) -> Result<Self, LoaderError> {
+        let sampler = spec.sampler(reader.len())?;
+        let views = Views::compiled(augmenters, spec.views, spec.view.dtype)?;
         Self::of(Box::new(reader), sampler, views, &spec)
     }
 
@@ -196,6 +217,7 @@ impl Loader {
             workers: maker.pool.active(),
             threads: self.shared.threads,
             tuned: self.shared.tuning.is_some(),
+            simd: maker.views.common().simd().name(),
             read_ahead: self.shared.read_ahead.load(Relaxed),
             queue_depth: self.batches.waiting(),
             lent: maker.ring.lent(),

@@ -9,6 +9,7 @@ use std::slice::ChunksExactMut;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use chipmill_schemas::config::ViewType;
 use half::{bf16, f16};
 
 use crate::batch::{Batch, Slot};
@@ -22,7 +23,6 @@ use crate::ring::{Lease, Ring};
 use crate::rng::ViewKey;
 use crate::sampler::Sampler;
 use crate::stats::Counters;
-use crate::values::{Values, as_f32};
 use crate::views::Views;
 
 /// What it takes to make batches; all threads of a loader share it.
@@ -58,19 +58,12 @@ impl Maker {
     /// Makes the batch of a ticket, whose rows stand in the slot.
     pub(crate) fn make(&self, ticket: &Ticket, mut lease: Lease<Slot>) -> Result<Batch> {
         let samples = lease.slot.patches.len();
-        let filled = {
-            let Slot {
-                values,
-                patches,
-                replaced,
-            } = &mut lease.slot;
-            replaced.clear();
-            values.reserve(self.views.dtype(), self.slot_len());
-            match values {
-                Values::F32(values) => self.fill::<f32>(ticket, patches, replaced, values),
-                Values::F16(values) => self.fill::<f16>(ticket, patches, replaced, values),
-                Values::Bf16(values) => self.fill::<bf16>(ticket, patches, replaced, values),
-            }
+        let slot = &mut lease.slot;
+        slot.values.reserve(self.views.dtype(), self.slot_len());
+        let filled = match self.views.dtype() {
+            ViewType::F32 => self.fill::<f32>(ticket, slot),
+            ViewType::F16 => self.fill::<f16>(ticket, slot),
+            ViewType::Bf16 => self.fill::<bf16>(ticket, slot),
         };
         match filled {
             Ok(()) => {
@@ -92,12 +85,19 @@ impl Maker {
     fn fill<T: Element>(
         &self,
         ticket: &Ticket,
-        rows: &mut [u32],
-        replaced: &mut Vec<crate::batch::Replaced>,
-        values: &mut [T],
+        slot: &mut Slot,
     ) -> std::result::Result<(), LoaderError> {
-        let (samples, len) = (rows.len(), self.views.common().view_len());
-        let values = &mut values[..self.views.len() * samples * len];
+        let Slot {
+            values,
+            patches: rows,
+            replaced,
+        } = slot;
+        replaced.clear();
+        let len = self.views.len() * rows.len() * self.views.common().view_len();
+        let Some(values) = values.of_mut::<T>() else {
+            unreachable!("the slot has just been given this type");
+        };
+        let values = &mut values[..len];
         let mut failed = self.fill_all(ticket, rows, values);
         if failed.is_empty() {
             return Ok(());
@@ -169,10 +169,7 @@ impl Maker {
                 view: u32::try_from(view).unwrap_or(u32::MAX),
             };
             let augmenter = self.views.of(view);
-            match as_f32(out) {
-                Some(out) => augmenter.render(pixels, key, scratch, out),
-                None => augmenter.render_into(pixels, key, scratch, out),
-            }
+            augmenter.render_into(pixels, key, scratch, out);
         }
         let (fetch, augment) = (fetched - started, fetched.elapsed());
         self.counters.sample(outs.len() as u64, fetch, augment);

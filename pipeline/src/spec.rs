@@ -6,6 +6,7 @@ use chipmill_schemas::config::{LoaderConfig, OnCorrupt, ViewConfig};
 
 use crate::error::LoaderError;
 use crate::sampler::{KeepLast, Order, Sampler};
+use crate::simd::SimdPath;
 use crate::state::LoaderState;
 
 /// What a [`Loader`](crate::Loader) is asked to do. [`LoaderSpec::new`] fills in the usual values.
@@ -25,6 +26,9 @@ pub struct LoaderSpec {
     /// The most threads that `workers = 0` may come to; 0 means four a core, 64 at most. They count
     /// in the budget whether they work or not.
     pub max_workers: usize,
+    /// Vector instructions to compute views with, the same bits whichever; `None` takes the fastest of
+    /// this processor.
+    pub simd: Option<SimdPath>,
     /// Bound on the memory of everything in flight, in bytes: batches being made, waiting or held by
     /// the consumer, working memory of the workers, orders of epochs.
     pub budget_bytes: usize,
@@ -60,6 +64,7 @@ impl LoaderSpec {
             batch_size: 128,
             workers: 0,
             max_workers: 0,
+            simd: None,
             budget_bytes: 1 << 30,
             seed: 0,
             order: Order::Shuffled,

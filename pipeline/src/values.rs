@@ -1,63 +1,76 @@
 //! The values of a batch in the type that was asked for.
 
 use chipmill_schemas::config::ViewType;
-use half::{bf16, f16};
 
 use crate::element::Element;
+use crate::simd::Line;
 
-/// Memory for the values of one batch.
-#[derive(Debug)]
-pub(crate) enum Values {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
-}
-
-impl Default for Values {
-    fn default() -> Self {
-        Self::F32(Vec::new())
-    }
+/// Memory for the values of one batch. It begins at a cache line, as views that are written past the
+/// caches should.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    dtype: ViewType,
+    len: usize,
+    lines: Vec<Line>,
 }
 
 impl Values {
+    /// Bytes that so many values take.
+    pub(crate) fn bytes_of(dtype: ViewType, len: usize) -> usize {
+        let bytes = len.saturating_mul(dtype.bytes());
+        bytes.div_ceil(size_of::<Line>()) * size_of::<Line>()
+    }
+
     /// Takes memory for so many values, unless that has been done.
     pub(crate) fn reserve(&mut self, dtype: ViewType, len: usize) {
-        if self.bytes().len() == len * dtype.bytes() && self.dtype() == dtype {
-            return;
+        let lines = Self::bytes_of(dtype, len) / size_of::<Line>();
+        if self.lines.len() != lines {
+            self.lines = bytemuck::zeroed_vec(lines);
         }
-        // Zeroed memory comes from the system as it is, and costs nothing until it is written.
-        *self = match dtype {
-            ViewType::F32 => Self::F32(vec![0.0; len]),
-            ViewType::F16 => Self::F16(bytemuck::zeroed_vec(len)),
-            ViewType::Bf16 => Self::Bf16(bytemuck::zeroed_vec(len)),
-        };
+        (self.dtype, self.len) = (dtype, len);
     }
 
     pub(crate) fn dtype(&self) -> ViewType {
-        match self {
-            Self::F32(_) => ViewType::F32,
-            Self::F16(_) => ViewType::F16,
-            Self::Bf16(_) => ViewType::Bf16,
-        }
+        self.dtype
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::F32(values) => bytemuck::cast_slice(values),
-            Self::F16(values) => bytemuck::cast_slice(values),
-            Self::Bf16(values) => bytemuck::cast_slice(values),
-        }
+        let bytes: &[u8] = bytemuck::cast_slice(&self.lines);
+        &bytes[..self.len * self.dtype.bytes()]
     }
 
     /// The values, if they are of this type.
     pub(crate) fn of<T: Element>(&self) -> Option<&[T]> {
-        let same = T::NAME == self.dtype().name();
+        let same = T::NAME == self.dtype.name();
         same.then(|| bytemuck::try_cast_slice(self.bytes()).ok())?
+    }
+
+    /// The values, if they are of this type.
+    pub(crate) fn of_mut<T: Element>(&mut self) -> Option<&mut [T]> {
+        let (same, bytes) = (T::NAME == self.dtype.name(), self.len * self.dtype.bytes());
+        let all: &mut [u8] = bytemuck::cast_slice_mut(&mut self.lines);
+        same.then(|| bytemuck::try_cast_slice_mut(&mut all[..bytes]).ok())?
     }
 }
 
-/// The same values, if the type is `f32`.
-pub(crate) fn as_f32<T: Element>(values: &mut [T]) -> Option<&mut [f32]> {
-    let same = T::NAME == ViewType::F32.name();
-    same.then(|| bytemuck::try_cast_slice_mut(values).ok())?
+#[cfg(test)]
+mod tests {
+    use half::{bf16, f16};
+
+    use super::*;
+
+    #[test]
+    fn values_begin_at_a_cache_line_and_are_of_one_type_alone() {
+        let mut values = Values::default();
+        assert_eq!(values.of::<f32>(), Some(&[][..]));
+        for len in [1, 31, 32, 1_000] {
+            values.reserve(ViewType::F16, len);
+            assert_eq!(values.bytes().as_ptr().align_offset(64), 0);
+            assert_eq!(values.of::<f16>().map(<[_]>::len), Some(len));
+            assert_eq!(values.of_mut::<f16>().map(|v| v.len()), Some(len));
+            assert!(values.of::<bf16>().is_none() && values.of_mut::<f32>().is_none());
+            assert_eq!(values.bytes().len(), 2 * len);
+            assert!(Values::bytes_of(ViewType::F16, len).is_multiple_of(64));
+        }
+    }
 }

@@ -5,6 +5,8 @@ use chipmill_schemas::statistics::SetStatistics;
 
 use crate::augment::{AugmentError, Augmenter};
 use crate::error::LoaderError;
+use crate::simd::SimdPath;
+use crate::values::Values;
 
 /// As many views as a batch has.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ impl Views {
     pub(crate) fn compile(
         config: &ViewConfig,
         views: usize,
+        simd: Option<SimdPath>,
         statistics: &SetStatistics,
     ) -> Result<Self, LoaderError> {
         let own = config.each.len();
@@ -43,13 +46,51 @@ impl Views {
             let augmenter = Augmenter::compile(&one, statistics)
                 .map_err(|error| LoaderError::Augment(of_entry(error, config, view)))?;
             of_view.push(compiled.len());
-            compiled.push(augmenter);
+            compiled.push(match simd {
+                Some(path) => augmenter.with_simd(path)?,
+                None => augmenter,
+            });
             configs.push(one);
         }
         Ok(Self {
             compiled,
             of_view,
             dtype: config.dtype,
+        })
+    }
+
+    /// Views that are compiled already, one augmenter each.
+    pub(crate) fn compiled(
+        compiled: Vec<Augmenter>,
+        views: usize,
+        dtype: ViewType,
+    ) -> Result<Self, LoaderError> {
+        let bad = |found: String, expected: String| {
+            Err(LoaderError::Spec {
+                field: "augmenters",
+                found,
+                expected,
+            })
+        };
+        if compiled.len() != views {
+            return bad(
+                compiled.len().to_string(),
+                format!("one for each of {views} views"),
+            );
+        }
+        let of = |a: &Augmenter| (a.bands(), a.side(), a.groups().to_vec());
+        let shape = compiled.first().map(of);
+        if let Some(other) = compiled.iter().map(of).find(|s| Some(s) != shape.as_ref()) {
+            let (bands, side, _) = other;
+            return bad(
+                format!("views of {bands} bands and side {side} beside others"),
+                "views of the same bands and side".to_owned(),
+            );
+        }
+        Ok(Self {
+            of_view: (0..compiled.len()).collect(),
+            compiled,
+            dtype,
         })
     }
 
@@ -75,7 +116,7 @@ impl Views {
     /// Bytes of one batch of so many samples.
     pub(crate) fn batch_bytes(&self, samples: usize) -> usize {
         let values = self.len().saturating_mul(self.common().view_len());
-        values.saturating_mul(samples * self.dtype.bytes())
+        Values::bytes_of(self.dtype, values.saturating_mul(samples))
     }
 
     /// Bytes that a worker needs to render.

@@ -10,7 +10,8 @@ use std::error::Error;
 use std::path::Path;
 
 use chipmill_pipeline::{
-    Batch, KeepLast, Loader, LoaderError, LoaderSpec, LoaderState, Order, Pages, bf16, f16,
+    Augmenter, Batch, KeepLast, Loader, LoaderError, LoaderSpec, LoaderState, Order, Pages,
+    SimdPath, bf16, f16,
 };
 use chipmill_schemas::augment::{Augment, Chance, Preset};
 use chipmill_schemas::band::{Band, Resolution};
@@ -380,6 +381,49 @@ fn half_precision_has_the_bits_of_the_single_precision_rounded_once() {
             half.view::<f16>(1).unwrap()[700].to_f32()
         );
         assert_eq!(single.view_f32(1), single.view::<f32>(1).unwrap());
+    }
+}
+
+#[test]
+fn batches_have_the_same_bits_on_every_path_and_with_compiled_views() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = store(&folder);
+    let expected = all(&reader, spec());
+    for path in SimdPath::ALL {
+        let spec = LoaderSpec {
+            simd: Some(path),
+            ..spec()
+        };
+        match Loader::start(reader.clone(), spec) {
+            Ok(mut loader) => {
+                assert_eq!(loader.stats().simd, path.name());
+                assert!(contents(&mut loader, usize::MAX) == expected, "{path}");
+            }
+            Err(error) => assert!(path.check().is_err(), "{path}: {error}"),
+        }
+    }
+    let statistics = reader.statistics(None).unwrap();
+    let view = || Augmenter::compile(&spec().view, statistics).unwrap();
+    let start = |views| Loader::start_with(reader.clone(), views, spec());
+    let mut loader = start(vec![view(), view()]).unwrap();
+    assert!(contents(&mut loader, usize::MAX) == expected);
+    let other = ViewConfig {
+        side: 32,
+        ..ViewConfig::default()
+    };
+    let other = Augmenter::compile(&other, statistics).unwrap();
+    for (views, expected) in [
+        (
+            vec![view()],
+            "`augmenters` is 1, expected one for each of 2 views",
+        ),
+        (
+            vec![view(), other],
+            "`augmenters` is views of 12 bands and side 32",
+        ),
+    ] {
+        let error = start(views).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
     }
 }
 

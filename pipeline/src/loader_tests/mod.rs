@@ -59,7 +59,7 @@ fn start(
         patches: 0,
         bands: Vec::new(),
     };
-    let views = Views::compile(&spec.view, spec.views, &statistics).unwrap();
+    let views = Views::compile(&spec.view, spec.views, spec.simd, &statistics).unwrap();
     let source = Scripted(script);
     let sampler = spec.sampler(source.patches()).unwrap();
     Loader::of(Box::new(source), sampler, views, spec).unwrap()

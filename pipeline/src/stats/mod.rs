@@ -105,6 +105,8 @@ pub struct LoaderStats {
     pub tuned: bool,
     /// How often it changed its mind.
     pub changes: u64,
+    /// The vector instructions that views are computed with: `scalar`, `avx2` or `avx512`.
+    pub simd: &'static str,
     /// Slots that go round now: batches in the making, waiting, or with the consumer.
     pub read_ahead: usize,
     /// Slots that the budget pays for; `read_ahead` can become as many.
@@ -172,6 +174,7 @@ pub(crate) struct Setting {
     pub(crate) workers: usize,
     pub(crate) threads: usize,
     pub(crate) tuned: bool,
+    pub(crate) simd: &'static str,
     pub(crate) read_ahead: usize,
     pub(crate) queue_depth: usize,
     pub(crate) lent: usize,
@@ -202,6 +205,7 @@ impl Counters {
             threads: setting.threads,
             tuned: setting.tuned,
             changes,
+            simd: setting.simd,
             read_ahead: setting.read_ahead,
             slots: memory.slots,
             slot_bytes: memory.slot_bytes,
@@ -248,6 +252,7 @@ mod tests {
             workers: 1,
             threads: 4,
             tuned: true,
+            simd: "scalar",
             read_ahead: 2,
             queue_depth: 0,
             lent: 1,
