@@ -45,6 +45,10 @@
 //!   [`on_corrupt`](LoaderSpec::on_corrupt) set to skip, another patch takes a damaged one's place,
 //!   always the same.
 
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;
+
 pub mod augment;
 mod batch;
 mod element;

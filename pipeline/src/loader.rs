@@ -333,7 +333,7 @@ impl Iterator for Loader {
         if batch.is_ok() {
             self.consumed = self.position;
         }
-        Some(batch.map_err(|(error, _)| error))
+        Some(batch.map_err(|failed| failed.0))
     }
 }
 

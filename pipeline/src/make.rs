@@ -52,7 +52,7 @@ pub(crate) struct Failed {
 }
 
 /// An error keeps its slot until it is told, as a batch does.
-pub(crate) type Result<T> = std::result::Result<T, (LoaderError, Lease<Slot>)>;
+pub(crate) type Result<T> = std::result::Result<T, Box<(LoaderError, Lease<Slot>)>>;
 
 impl Maker {
     /// Makes the batch of a ticket, whose rows stand in the slot.
@@ -72,7 +72,7 @@ impl Maker {
                 let shape = [self.views.len(), samples, bands, side, side];
                 Ok(Batch::new(lease, ticket.at, shape))
             }
-            Err(error) => Err((error, lease)),
+            Err(error) => Err(Box::new((error, lease))),
         }
     }
 

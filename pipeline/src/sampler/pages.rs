@@ -127,7 +127,7 @@ impl PagedOrder {
         for position in from..until {
             let place = self.place(pages, first + position);
             let row = sampler.rows[place];
-            let same_page = place % pages.page_rows() != 0;
+            let same_page = !place.is_multiple_of(pages.page_rows());
             match into.last_mut() {
                 Some(last) if last.end == row && same_page => last.end += 1,
                 _ => into.push(row..row + 1),
