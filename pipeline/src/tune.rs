@@ -171,6 +171,11 @@ mod tests {
     }
 
     impl Machine {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count of samples"
+        )]
         fn window(&self, choice: Choice) -> Window {
             let workers = choice.workers as f64;
             let by_workers = workers / (self.wait + self.work);

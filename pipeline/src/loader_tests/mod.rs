@@ -37,7 +37,8 @@ impl<F: Fn(u32) -> Result<(), ReadFailure> + Send + Sync> Source for Scripted<F>
     ) -> Result<(), ReadFailure> {
         (self.0)(row)?;
         for &group in groups {
-            into.group_slice_mut(group).fill(row as u16);
+            into.group_slice_mut(group)
+                .fill(u16::try_from(row).unwrap());
         }
         Ok(())
     }
