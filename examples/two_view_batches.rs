@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<()> {
     let mut loader = Loader::start(reader, spec)?;
     for batch in &mut loader {
         let batch = batch?;
-        let views = batch.views(); // [view, sample, band, y, x]
+        let views = batch.views::<f32>()?; // [view, sample, band, y, x]
         let mean = views.iter().sum::<f32>() / views.len() as f32;
         println!(
             "batch {:>3}  shape {:?}  mean {mean:.3}",

@@ -1,6 +1,9 @@
 //! What can go wrong between a store and a batch.
 
+use chipmill_schemas::config::ViewType;
+
 use crate::augment::AugmentError;
+use crate::simd::SimdError;
 use crate::state::LoaderState;
 
 /// An error met while a patch is read.
@@ -23,6 +26,9 @@ pub enum LoaderError {
     /// The view configuration cannot be used.
     #[error("loader: the view configuration cannot be used")]
     Augment(#[from] AugmentError),
+    /// The processor lacks the vector instructions asked for.
+    #[error("loader: the vector instructions cannot be used")]
+    Simd(#[from] SimdError),
     /// Not even two batches fit the memory budget.
     #[error(
         "loader: the memory budget is {given} bytes, but two batches need {needed} bytes (2 x {slot} \
@@ -74,4 +80,14 @@ pub enum LoaderError {
         /// Position of the batch that was waited for.
         at: LoaderState,
     },
+}
+
+/// A batch was asked for values of another type than it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the batch holds {found} values, but {asked} was asked for; `view.dtype` sets the type")]
+pub struct WrongType {
+    /// Type of the batch's values.
+    pub found: ViewType,
+    /// Name of the type asked for.
+    pub asked: &'static str,
 }

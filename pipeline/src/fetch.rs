@@ -1,7 +1,10 @@
 //! Patches by row, from wherever they lie.
 
+use std::io::ErrorKind;
+use std::ops::Range;
+
 use chipmill_schemas::band::Resolution;
-use chipmill_store::{PatchPixels, StoreReader};
+use chipmill_store::{FetchError, PatchPixels, ReadError, StoreReader};
 
 use crate::error::SourceError;
 
@@ -19,7 +22,19 @@ pub(crate) trait Source: Send + Sync {
         row: u32,
         groups: &[Resolution],
         into: &mut PatchPixels,
-    ) -> Result<(), SourceError>;
+    ) -> Result<(), ReadFailure>;
+
+    /// A hint that the groups of consecutive patches will be read before long.
+    fn prefetch(&self, _rows: Range<u32>, _groups: &[Resolution]) {}
+}
+
+/// Why a patch could not be read.
+#[derive(Debug)]
+pub(crate) enum ReadFailure {
+    /// What is stored is not what was written: it will be the same next time.
+    Damaged(SourceError),
+    /// Anything else, such as a file system that fails: next time it may be read.
+    Other(SourceError),
 }
 
 impl Source for StoreReader {
@@ -37,7 +52,31 @@ impl Source for StoreReader {
         row: u32,
         groups: &[Resolution],
         into: &mut PatchPixels,
-    ) -> Result<(), SourceError> {
-        Ok(Self::read(self, row, groups, into)?)
+    ) -> Result<(), ReadFailure> {
+        Self::read(self, row, groups, into).map_err(|error| {
+            if is_damage(&error) {
+                ReadFailure::Damaged(error.into())
+            } else {
+                ReadFailure::Other(error.into())
+            }
+        })
+    }
+
+    fn prefetch(&self, rows: Range<u32>, groups: &[Resolution]) {
+        Self::prefetch(self, rows, groups);
+    }
+}
+
+/// Whether an error tells of the stored bytes: a checksum, an index, an object that is absent or ends
+/// too early.
+fn is_damage(error: &ReadError) -> bool {
+    match error {
+        ReadError::OutOfRange { .. } => false,
+        ReadError::Patch { source, .. } => match source {
+            FetchError::Index(_) | FetchError::Chunk(_) => true,
+            FetchError::Io(error) => {
+                matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof)
+            }
+        },
     }
 }

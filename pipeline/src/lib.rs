@@ -19,7 +19,7 @@
 //! let mut loader = Loader::start(reader, spec)?;
 //! for batch in &mut loader {
 //!     let batch = batch?;
-//!     let (first, second) = (batch.view(0), batch.view(1)); // [sample, band, y, x]
+//!     let (first, second) = (batch.view::<f32>(0)?, batch.view::<f32>(1)?); // [sample, band, y, x]
 //!     println!("patches {:?}: 2 x {} values", batch.patches(), first.len().min(second.len()));
 //! }
 //! println!("{}", loader.stats().summary());
@@ -40,34 +40,62 @@
 //! - A batch is a function of (store, rows, configuration, seed, epoch, ordinal), the same to the last
 //!   bit for any number of workers and any budget.
 //! - [`LoaderState`], two numbers, is all that a run needs to go on where it was.
-//! - Everything in flight is counted in bytes and set aside at the start.
-//! - An unreadable patch, or a panic, is an error in the place of its batch that names the patch.
+//! - Everything in flight is counted in bytes, and the budget is decided at the start.
+//! - An unreadable patch, or a panic, is an error in the place of its batch that names the patch; with
+//!   [`on_corrupt`](LoaderSpec::on_corrupt) set to skip, another patch takes a damaged one's place,
+//!   always the same.
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;
 
 pub mod augment;
 mod batch;
+mod element;
 mod error;
 mod fetch;
 mod loader;
 #[cfg(test)]
 mod loader_tests;
+mod make;
 mod math;
+mod memory;
+mod mixing;
 mod plan;
+mod pool;
+mod replace;
+mod ring;
 mod rng;
 mod sampler;
+mod simd;
 mod spec;
 mod state;
 mod stats;
+mod sync;
 #[cfg(test)]
 mod testing;
-mod workers;
+mod tune;
+mod values;
+mod views;
 
 pub use augment::{AugmentError, Augmenter, Scratch};
-pub use batch::Batch;
+pub use batch::{Batch, Replaced};
 pub use chipmill_schemas as schemas;
-pub use error::LoaderError;
+pub use element::Element;
+pub use error::{LoaderError, WrongType};
+pub use half::{bf16, f16};
 pub use loader::Loader;
+pub use mixing::Mixing;
 pub use rng::{ViewKey, philox};
-pub use sampler::{KeepLast, Order, Sampler};
+pub use sampler::{KeepLast, Order, Pages, Sampler};
+pub use simd::{SimdError, SimdPath};
 pub use spec::LoaderSpec;
 pub use state::LoaderState;
-pub use stats::{Bottleneck, LoaderStats};
+pub use stats::{Bottleneck, Damaged, LoaderStats, StageStats};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks; what a panicking thread left behind is still whole, since no lock is held over foreign code.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 
-use chipmill_pipeline::Augmenter;
+use chipmill_pipeline::{Augmenter, Element, bf16, f16};
 use chipmill_schemas::augment::Preset;
 use chipmill_schemas::config::{Normalise, ViewConfig};
 use serde::Serialize;
 
-use super::BandsArg;
 use super::bandwidth::{Bandwidth, bandwidth};
 use super::chips::Chips;
 use super::machine::Machine;
-use super::median;
 use super::rendering::{Moments, Renderer, Round};
+use super::{BandsArg, TypeArg, median, simd_path};
 use crate::exit::Outcome;
 use crate::output;
 
@@ -38,6 +37,14 @@ pub(crate) struct Args {
     /// Side of a view in pixels.
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(8..=240))]
     side: u32,
+
+    /// Type of the values.
+    #[arg(long, value_enum, default_value_t = TypeArg::F32)]
+    dtype: TypeArg,
+
+    /// Vector instructions: auto, avx512, avx2 or scalar. All give the same bytes.
+    #[arg(long, default_value = "auto", value_name = "PATH")]
+    simd: String,
 
     /// Rendering threads.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -77,6 +84,8 @@ struct Measured {
     policy: Preset,
     bands: usize,
     side: u32,
+    dtype: TypeArg,
+    simd: &'static str,
     threads: u16,
     seed: u64,
     chips: String,
@@ -100,6 +109,14 @@ struct Operation {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    match args.dtype {
+        TypeArg::F32 => run_in::<f32>(args),
+        TypeArg::F16 => run_in::<f16>(args),
+        TypeArg::Bf16 => run_in::<bf16>(args),
+    }
+}
+
+fn run_in<E: Element>(args: &Args) -> anyhow::Result<Outcome> {
     anyhow::ensure!(
         args.seconds.is_finite() && args.seconds >= 0.0,
         "--seconds is {}, expected a number that is not negative",
@@ -110,7 +127,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         Some(path) => Chips::of_store(path)?,
         None => Chips::synthetic(),
     };
-    let mut candidates = candidates(args, &chips)?;
+    let mut candidates = candidates::<E>(args, &chips)?;
     let (rounds, memory) = rounds(args, &chips, &mut candidates)?;
     let measured = Measured::of(args, &chips, candidates, &rounds, memory, machine);
     if args.json {
@@ -122,13 +139,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 /// The policy and, for the table, the policy without each of its operations.
-struct Candidate {
+struct Candidate<E> {
     left_out: Option<&'static str>,
-    renderer: Renderer,
+    renderer: Renderer<E>,
 }
 
-fn candidates(args: &Args, chips: &Chips) -> anyhow::Result<Vec<Candidate>> {
+fn candidates<E: Element>(args: &Args, chips: &Chips) -> anyhow::Result<Vec<Candidate<E>>> {
     let operations = args.policy.operations();
+    let simd = simd_path(&args.simd)?;
     let of = |augment, left_out| {
         let config = ViewConfig {
             bands: args.bands.choice(),
@@ -137,7 +155,7 @@ fn candidates(args: &Args, chips: &Chips) -> anyhow::Result<Vec<Candidate>> {
             augment: Some(augment),
             ..ViewConfig::default()
         };
-        let augmenter = Augmenter::compile(&config, chips.statistics())?;
+        let augmenter = Augmenter::compile(&config, chips.statistics())?.with_simd(simd)?;
         let renderer = Renderer::new(augmenter, args.seed, args.threads.into());
         anyhow::Ok(Candidate { left_out, renderer })
     };
@@ -153,10 +171,10 @@ fn candidates(args: &Args, chips: &Chips) -> anyhow::Result<Vec<Candidate>> {
 }
 
 /// All candidates once a round, after one round that is not counted; rounds by candidate.
-fn rounds(
+fn rounds<E: Element>(
     args: &Args,
     chips: &Chips,
-    candidates: &mut [Candidate],
+    candidates: &mut [Candidate<E>],
 ) -> anyhow::Result<(Vec<Vec<Round>>, Bandwidth)> {
     let mut rounds = vec![Vec::new(); candidates.len()];
     for candidate in &mut *candidates {
@@ -171,10 +189,10 @@ fn rounds(
 }
 
 impl Measured {
-    fn of(
+    fn of<E: Element>(
         args: &Args,
         chips: &Chips,
-        mut candidates: Vec<Candidate>,
+        mut candidates: Vec<Candidate<E>>,
         rounds: &[Vec<Round>],
         bandwidth: Bandwidth,
         machine: Machine,
@@ -199,10 +217,12 @@ impl Measured {
             policy: args.policy,
             bands: renderer.augmenter().bands(),
             side: args.side,
+            dtype: args.dtype,
+            simd: renderer.augmenter().simd().name(),
             threads: args.threads,
             seed: args.seed,
             chips: chips.name().to_owned(),
-            view_bytes: renderer.augmenter().view_len() * size_of::<f32>(),
+            view_bytes: renderer.augmenter().view_len() * size_of::<E>(),
             moments: renderer.moments(chips),
             operations,
             bandwidth,
@@ -215,10 +235,12 @@ impl Measured {
     fn text(&self) -> String {
         let mut lines = vec![
             format!(
-                "policy     {}, {} x {side} x {side} float32, {} thread(s)",
+                "policy     {}, {} x {side} x {side} {}, {} thread(s), {}",
                 self.policy,
                 self.bands,
+                self.dtype.choice().name(),
                 self.threads,
+                self.simd,
                 side = self.side
             ),
             format!("chips      {}", self.chips),

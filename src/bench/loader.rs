@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use chipmill_pipeline::{Batch, KeepLast, Loader, LoaderSpec, LoaderStats};
+use chipmill_pipeline::{Batch, KeepLast, Loader, LoaderSpec, LoaderStats, Mixing, Order, Sampler};
 use chipmill_schemas::augment::Preset;
-use chipmill_schemas::config::ViewConfig;
+use chipmill_schemas::config::{LoaderConfig, OrderKind, ViewConfig};
 use chipmill_store::StoreReader;
 use serde::Serialize;
 
 use super::clock::Clock;
 use super::machine::Machine;
-use super::{BandsArg, median};
+use super::{BandsArg, TypeArg, median, simd_path};
 use crate::exit::Outcome;
 use crate::output;
 
@@ -45,7 +45,23 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch_size: u32,
 
-    /// Worker threads; 0 for one a core.
+    /// Type of the values.
+    #[arg(long, value_enum, default_value_t = TypeArg::F32)]
+    dtype: TypeArg,
+
+    /// Vector instructions: auto, avx512, avx2 or scalar. All give the same bytes.
+    #[arg(long, default_value = "auto", value_name = "PATH")]
+    simd: String,
+
+    /// Shuffle in pages of so many neighbouring patches, for slow disks; 0 shuffles all patches.
+    #[arg(long, default_value_t = 0, value_name = "PATCHES")]
+    pages: u32,
+
+    /// Pages that are mixed at a time.
+    #[arg(long, default_value_t = 512, requires = "pages")]
+    window: u32,
+
+    /// Worker threads; 0 lets the loader find their number.
     #[arg(long, default_value_t = 0)]
     workers: usize,
 
@@ -98,7 +114,13 @@ struct Measured {
     side: u32,
     batch_size: usize,
     batches: u64,
+    dtype: TypeArg,
+    simd: &'static str,
+    /// Pairs of one shard in a batch, relative to a uniform shuffle of all patches; 1 where there are
+    /// none to be had.
+    same_shard_pairs: f64,
     workers: usize,
+    read_ahead: usize,
     seed: u64,
     store: String,
     rounds: Vec<Round>,
@@ -123,7 +145,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         last.digest,
         differs.and_then(|round| round.digest.as_ref()),
     );
-    let measured = Measured::of(args, &spec, &rounds, last, machine);
+    let mixing = mixing(&store, &spec);
+    let measured = Measured::of(args, &spec, &rounds, (last, mixing), machine);
     if args.json {
         output::json(&measured)?;
     } else {
@@ -142,7 +165,18 @@ fn spec(args: &Args, store: &StoreReader) -> anyhow::Result<LoaderSpec> {
         bands: args.bands.choice(),
         side: args.side,
         preset: args.preset,
+        dtype: args.dtype.choice(),
         ..ViewConfig::default()
+    };
+    let loader = LoaderConfig {
+        order: if args.pages == 0 {
+            OrderKind::Uniform
+        } else {
+            OrderKind::Pages
+        },
+        page_patches: args.pages.max(1),
+        window_pages: args.window.max(1),
+        ..LoaderConfig::default()
     };
     let rows = (0..u32::MAX).take(store.len()).collect();
     Ok(LoaderSpec {
@@ -150,9 +184,19 @@ fn spec(args: &Args, store: &StoreReader) -> anyhow::Result<LoaderSpec> {
         workers: args.workers,
         budget_bytes: args.memory << 20,
         seed: args.seed,
+        order: Order::of(&loader),
+        simd: Some(simd_path(&args.simd)?),
         keep_last: KeepLast::Drop,
         ..LoaderSpec::new(rows, view)
     })
+}
+
+/// How an epoch's order mixes the patches of a shard.
+fn mixing(store: &StoreReader, spec: &LoaderSpec) -> f64 {
+    let rows = std::sync::Arc::clone(&spec.rows);
+    let sampler = Sampler::new(rows, spec.seed, spec.order, spec.batch_size, spec.keep_last);
+    let shard = store.manifest().shard_patches.max(1);
+    Mixing::of(&sampler.epoch(0), spec.batch_size, |row| row / shard).ratio()
 }
 
 /// The first batches of a loader of their own; its start, and the memory it sets aside, are counted.
@@ -174,18 +218,12 @@ fn round(args: &Args, store: &StoreReader, spec: &LoaderSpec) -> anyhow::Result<
     })
 }
 
-/// Rows and values, all little-endian.
+/// Rows and values, little-endian as on all machines that this is built for.
 fn take(hasher: &mut blake3::Hasher, batch: &Batch) {
     for row in batch.patches() {
         hasher.update(&row.to_le_bytes());
     }
-    let mut bytes = [0; 4096];
-    for values in batch.data().chunks(bytes.len() / size_of::<f32>()) {
-        for (to, value) in bytes.chunks_exact_mut(size_of::<f32>()).zip(values) {
-            to.copy_from_slice(&value.to_le_bytes());
-        }
-        hasher.update(&bytes[..size_of_val(values)]);
-    }
+    hasher.update(batch.bytes());
 }
 
 impl Measured {
@@ -194,7 +232,7 @@ impl Measured {
         args: &Args,
         spec: &LoaderSpec,
         rounds: &[Round],
-        last: &Round,
+        (last, same_shard_pairs): (&Round, f64),
         machine: Machine,
     ) -> Self {
         let chips = args.batches as f64 * spec.batch_size as f64;
@@ -214,7 +252,11 @@ impl Measured {
             side: args.side,
             batch_size: spec.batch_size,
             batches: args.batches,
+            dtype: args.dtype,
+            simd: last.stats.simd,
+            same_shard_pairs,
             workers: last.stats.workers,
+            read_ahead: last.stats.read_ahead,
             seed: args.seed,
             store: args.store.display().to_string(),
             rounds: rounds.to_vec(),
@@ -227,11 +269,13 @@ impl Measured {
         let mut lines = vec![
             format!("store      {}", self.store),
             format!(
-                "loader     {}, 2 x {} x {} x {side} x {side}, {} worker(s)",
+                "loader     {}, 2 x {} x {} x {side} x {side} {}, {} worker(s), {}",
                 self.preset,
                 self.batch_size,
                 self.bands,
+                self.dtype.choice().name(),
                 self.workers,
+                self.simd,
                 side = self.side
             ),
             format!("machine    {}", self.machine.text()),
@@ -242,6 +286,10 @@ impl Measured {
             format!(
                 "in flight at most, MB {:>12.0}",
                 self.bytes_in_flight_max as f64 / 1e6
+            ),
+            format!(
+                "pairs of one shard    {:>12.2}  (1: uniform)",
+                self.same_shard_pairs
             ),
             String::new(),
             last.stats.summary(),

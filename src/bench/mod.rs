@@ -13,7 +13,8 @@ mod read;
 mod reading;
 mod rendering;
 
-use chipmill_schemas::config::{BandChoice, NamedBands};
+use chipmill_pipeline::SimdPath;
+use chipmill_schemas::config::{BandChoice, NamedBands, ViewType};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -71,6 +72,32 @@ impl BandsArg {
             Self::Ten => NamedBands::Ten,
         })
     }
+}
+
+/// The type of a view's values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TypeArg {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl TypeArg {
+    pub(crate) fn choice(self) -> ViewType {
+        match self {
+            Self::F32 => ViewType::F32,
+            Self::F16 => ViewType::F16,
+            Self::Bf16 => ViewType::Bf16,
+        }
+    }
+}
+
+/// The path that `--simd` asks for; refused where this processor cannot take it.
+fn simd_path(name: &str) -> anyhow::Result<SimdPath> {
+    let path: SimdPath = name.parse()?;
+    path.check()?;
+    Ok(path)
 }
 
 /// The middle one, or the mean of the two in the middle; 0 of none.

@@ -1,6 +1,6 @@
 //! Threads that render views for a while.
 
-use chipmill_pipeline::{Augmenter, Scratch, ViewKey};
+use chipmill_pipeline::{Augmenter, Element, Scratch, ViewKey};
 use serde::Serialize;
 
 use super::chips::Chips;
@@ -43,24 +43,24 @@ pub(crate) struct Moments {
 }
 
 /// An augmenter with a ring and working memory for each thread, kept from round to round.
-pub(crate) struct Renderer {
+pub(crate) struct Renderer<E> {
     augmenter: Augmenter,
     seed: u64,
-    threads: Vec<Worker>,
+    threads: Vec<Worker<E>>,
 }
 
-struct Worker {
+struct Worker<E> {
     scratch: Scratch,
-    ring: Vec<f32>,
+    ring: Vec<E>,
     /// Views rendered so far: the next view's key.
     next: u32,
 }
 
-impl Renderer {
+impl<E: Element> Renderer<E> {
     pub(crate) fn new(augmenter: Augmenter, seed: u64, threads: usize) -> Self {
         let worker = || Worker {
             scratch: Scratch::new(),
-            ring: vec![0.0; RING * augmenter.view_len()],
+            ring: vec![E::default(); RING * augmenter.view_len()],
             next: 0,
         };
         let threads = (0..threads).map(|_| worker()).collect();
@@ -111,8 +111,9 @@ impl Renderer {
                 render(&self.augmenter, self.seed, chips, worker);
             }
             for &value in &worker.ring {
-                sum += f64::from(value);
-                squares += f64::from(value) * f64::from(value);
+                let value = f64::from(value.to_f32());
+                sum += value;
+                squares += value * value;
                 count += 1.0;
             }
         }
@@ -122,11 +123,11 @@ impl Renderer {
     }
 }
 
-fn render_for(
+fn render_for<E: Element>(
     augmenter: &Augmenter,
     seed: u64,
     chips: &Chips,
-    worker: &mut Worker,
+    worker: &mut Worker<E>,
     clock: &Clock,
     seconds: f64,
 ) -> u64 {
@@ -141,7 +142,7 @@ fn render_for(
 }
 
 /// The next view: two of each chip, as for training.
-fn render(augmenter: &Augmenter, seed: u64, chips: &Chips, worker: &mut Worker) {
+fn render<E: Element>(augmenter: &Augmenter, seed: u64, chips: &Chips, worker: &mut Worker<E>) {
     let Worker {
         scratch,
         ring,
@@ -155,6 +156,6 @@ fn render(augmenter: &Augmenter, seed: u64, chips: &Chips, worker: &mut Worker) 
         patch: *next / 2,
         view: *next % 2,
     };
-    augmenter.render(chips.get(key.patch), key, scratch, out);
+    augmenter.render_into(chips.get(key.patch), key, scratch, out);
     *next = next.wrapping_add(1);
 }

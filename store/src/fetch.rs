@@ -75,6 +75,26 @@ impl Shards {
         })
     }
 
+    /// Asks the system to load the chunks of consecutive patches into its file cache, and does not wait
+    /// for it. The chunks of one shard lie in the order of their patches, so each shard is asked once.
+    pub(crate) fn prefetch(&self, resolution: Resolution, first: u32, last: u32) {
+        let (first_shard, from) = self.shape.locate(first);
+        let (last_shard, to) = self.shape.locate(last);
+        for shard in first_shard..=last_shard {
+            let from = if shard == first_shard { from } else { 0 };
+            let to = if shard == last_shard { to } else { u32::MAX };
+            // A hint: what is wrong with the shard is told when it is read.
+            let _ = self.with_file(resolution, shard, |file| {
+                let spans = self.spans_of(resolution, shard, file)?;
+                let spans = &spans[from as usize..spans.len().min(to as usize + 1)];
+                if let [first, .., last] | [first @ last] = spans {
+                    will_need(file, first.offset, last.offset + last.bytes as u64);
+                }
+                Ok(())
+            });
+        }
+    }
+
     /// The object that holds a patch's chunk.
     pub(crate) fn object_of(&self, resolution: Resolution, index: u32) -> String {
         let (shard, _) = self.shape.locate(index);
@@ -156,6 +176,16 @@ impl Shards {
         let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
         Ok(shard::parse_index(&index, resolution, chunks, object)?)
     }
+}
+
+/// Tells the system that bytes will be read soon, where there is a way to tell.
+fn will_need(file: &File, start: u64, end: u64) {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    if let Some(length) = std::num::NonZeroU64::new(end.saturating_sub(start)) {
+        let _ = rustix::fs::fadvise(file, start, Some(length), rustix::fs::Advice::WillNeed);
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    let _ = (file, start, end);
 }
 
 /// Reads an uncompressed chunk to where it belongs, with no buffer in between.

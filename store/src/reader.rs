@@ -129,6 +129,21 @@ impl StoreReader {
         Ok(())
     }
 
+    /// Asks the system to load some resolution groups of consecutive patches into its file cache, in one
+    /// piece each, and returns at once: for readers who know what they will read, on disks that seek
+    /// slowly. Rows beyond the last patch are left out.
+    ///
+    /// It is a hint and cannot fail; where the system has no such hint, nothing happens.
+    pub fn prefetch(&self, rows: std::ops::Range<u32>, groups: &[Resolution]) {
+        let patches = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        let end = rows.end.min(patches);
+        if rows.start < end {
+            for &resolution in groups {
+                self.inner.shards.prefetch(resolution, rows.start, end - 1);
+            }
+        }
+    }
+
     /// Reads the bytes of one chunk as they are stored: compressed, with their crc32c at the end, which
     /// is not compared. For measuring and copying; [`read`](Self::read) is for using.
     ///

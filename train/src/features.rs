@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use chipmill_pipeline::{Batch, KeepLast, Loader, LoaderError, LoaderSpec, LoaderState, Order};
-use chipmill_schemas::config::PretrainConfig;
+use chipmill_pipeline::{Batch, KeepLast, Loader, LoaderError, LoaderSpec, Order};
+use chipmill_schemas::config::{OnCorrupt, PretrainConfig};
 use chipmill_store::StoreReader;
 
 use crate::checkpoint::Checkpoints;
 use crate::error::{TrainError, readback};
 use crate::model::Encoder;
-use crate::pretrain::{budget_bytes, initial_model, trained_model};
+use crate::pretrain::{initial_model, trained_model};
 use crate::run_dir::RunDir;
 use crate::trainer::upload_view;
 
@@ -127,23 +127,20 @@ impl Extraction<'_> {
     /// Endless and in whole batches when shuffled, once and complete when sequential.
     fn loader(&self, rows: &[u32], batch_size: usize, order: Order) -> Result<Loader, TrainError> {
         let (keep_last, epochs) = match order {
-            Order::Shuffled => (KeepLast::Drop, None),
             Order::Sequential => (KeepLast::Keep, Some(1)),
+            Order::Shuffled | Order::Pages(_) => (KeepLast::Drop, None),
         };
+        let view = self.config.view.evaluation();
         let spec = LoaderSpec {
-            rows: Arc::from(rows),
-            view: self.config.view.evaluation(),
             views: 1,
             batch_size,
-            workers: self.config.loader.workers as usize,
-            budget_bytes: budget_bytes(self.config),
             seed: self.config.seed,
             order,
             keep_last,
-            start: LoaderState::default(),
+            // Features belong to their rows: another patch's would be wrong ones.
+            on_corrupt: OnCorrupt::Error,
             epochs,
-            rank: 0,
-            world: 1,
+            ..LoaderSpec::of(Arc::from(rows), view, &self.config.loader)
         };
         Ok(Loader::start(self.store.clone(), spec)?)
     }

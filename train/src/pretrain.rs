@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use chipmill_pipeline::{KeepLast, Loader, LoaderSpec, LoaderState, Order};
+use chipmill_pipeline::{Loader, LoaderSpec, LoaderState};
 use chipmill_schemas::config::PretrainConfig;
 use chipmill_schemas::run::{Environment, RunState, RunStatus};
 use chipmill_schemas::task::{Task, TaskError};
@@ -266,19 +266,10 @@ pub(crate) fn pair_loader(
     start: LoaderState,
 ) -> Result<Loader, TrainError> {
     let spec = LoaderSpec {
-        rows: Arc::clone(rows),
-        view: config.view.clone(),
         views: VIEWS,
-        batch_size: config.loader.batch_size as usize,
-        workers: config.loader.workers as usize,
-        budget_bytes: budget_bytes(config),
         seed: config.seed,
-        order: Order::Shuffled,
-        keep_last: KeepLast::Drop,
         start,
-        epochs: None,
-        rank: 0,
-        world: 1,
+        ..LoaderSpec::of(Arc::clone(rows), config.view.clone(), &config.loader)
     };
     Ok(Loader::start(store.clone(), spec)?)
 }
@@ -332,10 +323,6 @@ pub(crate) fn trained_model(
         checkpoints.damaged(checkpoint.meta.step, message)
     };
     Ok(model.map_err(damaged)?)
-}
-
-pub(crate) fn budget_bytes(config: &PretrainConfig) -> usize {
-    (config.loader.budget_mib as usize) << 20
 }
 
 fn is_finished(status: &RunStatus, config: &PretrainConfig) -> bool {

@@ -2,20 +2,23 @@
 //!
 //! Everything that a loss depends on must stay as it was. These keys may change, for no loss of a
 //! step already planned depends on them: `log_every_steps`, `checkpoint_every_steps`,
-//! `keep_checkpoints`, `loader.workers`, `loader.budget_mib`, and `max_steps` while the learning
-//! rate is constant.
+//! `keep_checkpoints`, `loader.workers`, `loader.max_workers`, `loader.budget_mib`,
+//! `loader.on_corrupt` (a run that ended on a damaged patch may go on without it), and `max_steps` while
+//! the learning rate is constant.
 
 use std::collections::BTreeMap;
 
 use chipmill_schemas::config::{PretrainConfig, ScheduleKind};
 use serde_json::Value;
 
-const FREE: [&str; 5] = [
+const FREE: [&str; 7] = [
     "log_every_steps",
     "checkpoint_every_steps",
     "keep_checkpoints",
     "loader.workers",
+    "loader.max_workers",
     "loader.budget_mib",
+    "loader.on_corrupt",
 ];
 
 /// The keys that forbid going on, each with both values, such as `seed: 3 in the run, 4 asked for`.
@@ -73,7 +76,7 @@ fn flatten(key: String, value: &Value, out: &mut BTreeMap<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chipmill_schemas::config::{LossKind, ScheduleConfig};
+    use chipmill_schemas::config::{LossKind, OnCorrupt, OrderKind, ScheduleConfig};
 
     #[test]
     fn every_key_that_a_loss_depends_on_is_named() {
@@ -82,10 +85,12 @@ mod tests {
         asked.loss.kind = LossKind::Dcl;
         asked.seed = 4;
         asked.view.augment = Some(Vec::new());
+        asked.loader.order = OrderKind::Pages;
         let changes = forbidden_changes(&run, &asked);
         assert_eq!(
             changes,
             [
+                "loader.order: \"uniform\" in the run, \"pages\" asked for",
                 "loss.kind: \"nt_xent\" in the run, \"dcl\" asked for",
                 "seed: 0 in the run, 4 asked for",
                 "view.augment: unset in the run, [] asked for",
@@ -99,6 +104,7 @@ mod tests {
         let mut asked = run.clone();
         asked.max_steps += 1;
         asked.loader.workers = 3;
+        asked.loader.on_corrupt = OnCorrupt::Skip;
         asked.keep_checkpoints = 9;
         assert!(forbidden_changes(&run, &asked).is_empty());
     }

@@ -3,6 +3,7 @@
 use chipmill_schemas::augment::Augment;
 
 use super::check;
+use super::custom::Custom;
 use super::error::AugmentError;
 use super::frame::{Geometric, GeometricRun};
 use super::ops::Photometric;
@@ -14,6 +15,8 @@ pub(super) enum Stage {
     Reframe(GeometricRun),
     /// An operation on values, and its number in the configuration.
     Values(u32, Photometric),
+    /// A custom operation, by its number among those.
+    Custom(usize),
 }
 
 /// The operations in the order of the configuration.
@@ -26,16 +29,30 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) fn compile(operations: &[Augment], bands: usize) -> Result<Self, AugmentError> {
+    /// Checks the operations of a configuration, of views with so many bands.
+    pub(super) fn check(operations: &[Augment], bands: usize) -> Result<(), AugmentError> {
+        let mut all = operations.iter().enumerate();
+        all.try_for_each(|(index, op)| check::operation(op, index, bands))
+    }
+
+    /// Operations of a configuration, and custom ones each before the operation of its place; those
+    /// placed beyond the last come at the end.
+    pub(super) fn new(operations: &[Augment], custom: &[Custom]) -> Self {
         let mut graph = Self::default();
-        for ((index, op), number) in operations.iter().enumerate().zip(0_u32..) {
-            check::operation(op, index, bands)?;
-            match kind(op) {
-                Kind::Geometric(op) => graph.push_geometric(number, op),
-                Kind::Photometric(op) => graph.stages.push(Stage::Values(number, op)),
+        let end = operations.len();
+        for (place, number) in (0..=end).zip(0_u32..) {
+            for (index, custom) in custom.iter().enumerate() {
+                if custom.before.min(end) == place {
+                    graph.stages.push(Stage::Custom(index));
+                }
+            }
+            match operations.get(place).map(kind) {
+                Some(Kind::Geometric(op)) => graph.push_geometric(number, op),
+                Some(Kind::Photometric(op)) => graph.stages.push(Stage::Values(number, op)),
+                None => {}
             }
         }
-        Ok(graph)
+        graph
     }
 
     /// Appends to the run that the operation follows on, unless that would give it a second zoom.
@@ -43,7 +60,7 @@ impl Graph {
         let run = match self.stages.last_mut() {
             None => Some(&mut self.source),
             Some(Stage::Reframe(run)) => Some(run),
-            Some(Stage::Values(..)) => None,
+            Some(Stage::Values(..) | Stage::Custom(_)) => None,
         };
         let is_zoom = |op: &Geometric| matches!(op, Geometric::Zoom(_));
         match run {

@@ -45,16 +45,19 @@
 //! # Determinism
 //! A view is a function of pixels, configuration and [`ViewKey`], and the same to the last bit on
 //! every machine: random numbers come from counters, no mathematical function of the C library is
-//! called, and sums have a fixed order.
+//! called, and sums have a fixed order. Which vector instructions are used
+//! ([`Augmenter::with_simd`]) is a question of speed alone.
 
 mod check;
 mod crop;
+mod custom;
 mod error;
 mod frame;
 mod graph;
 mod normalise;
 mod ops;
 mod orientation;
+mod program;
 #[cfg(test)]
 #[expect(
     clippy::cast_possible_truncation,
@@ -63,9 +66,13 @@ mod orientation;
 )]
 mod reference;
 mod resample;
+mod run;
 mod scratch;
+mod stream;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use chipmill_schemas::augment::{Augment, Filter};
 use chipmill_schemas::band::{Band, Resolution};
@@ -73,13 +80,19 @@ use chipmill_schemas::config::ViewConfig;
 use chipmill_schemas::statistics::SetStatistics;
 use chipmill_store::PatchPixels;
 
+pub use custom::{CustomOp, CustomView, Random};
 pub use error::AugmentError;
 pub use scratch::Scratch;
 
+use self::custom::Custom;
 use self::frame::{Frame, Geometric};
 use self::graph::{Graph, Stage};
-use self::resample::{Affine, Grid, Taps, resample};
+use self::resample::{Affine, Grid};
+use self::run::{Run, native_means};
+use self::scratch::Extent;
+use crate::element::Element;
 use crate::rng::{OpKey, ViewKey};
+use crate::simd::{Simd, SimdError, SimdPath};
 
 /// Side of the 10 m grid.
 const GRID_SIDE: u32 = 120;
@@ -116,8 +129,10 @@ pub struct Augmenter {
     /// From a view to itself.
     view_grid: Grid,
     groups: Vec<Resolution>,
+    operations: Vec<Augment>,
+    custom: Vec<Custom>,
     graph: Graph,
-    names: Vec<&'static str>,
+    simd: Simd,
 }
 
 impl Augmenter {
@@ -130,6 +145,7 @@ impl Augmenter {
         let bands = config.bands.bands();
         check_shape(config.side, bands.len())?;
         let operations = config.operations();
+        Graph::check(&operations, bands.len())?;
         let affine = |band| Ok((band, normalise::affine(config.normalise, band, statistics)?));
         let grid = |resolution: Resolution| {
             let native = u32::try_from(resolution.side()).unwrap_or(GRID_SIDE);
@@ -137,15 +153,48 @@ impl Augmenter {
         };
         let is_needed = |&r: &Resolution| bands.iter().any(|b| b.resolution() == r);
         Ok(Self {
-            graph: Graph::compile(&operations, bands.len())?,
             side: config.side,
             filter: config.upsample,
             grids: Resolution::ALL.map(grid),
             view_grid: Grid::new(config.side, config.side, Filter::Nearest),
             groups: Resolution::ALL.into_iter().filter(is_needed).collect(),
-            names: operations.iter().map(Augment::name).collect(),
+            graph: Graph::new(&operations, &[]),
+            operations,
+            custom: Vec::new(),
+            simd: Simd::best(),
             bands: bands.into_iter().map(affine).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Uses these vector instructions in place of the fastest of this processor. Views have the same
+    /// bits on every path.
+    ///
+    /// # Errors
+    /// [`SimdError::Unavailable`] naming what the processor lacks.
+    pub fn with_simd(self, path: SimdPath) -> Result<Self, SimdError> {
+        let simd = Simd::new(path)?;
+        Ok(Self { simd, ..self })
+    }
+
+    /// The vector instructions in use.
+    #[must_use]
+    pub fn simd(&self) -> SimdPath {
+        self.simd.path()
+    }
+
+    /// Adds an operation of your own before operation number `before` of the configuration, counted
+    /// from 0; at the end if there are fewer. Those with the same place run in the order they were added.
+    ///
+    /// What other operations draw does not change.
+    #[must_use]
+    pub fn with_op(mut self, before: usize, op: impl CustomOp + 'static) -> Self {
+        self.custom.push(Custom {
+            before,
+            op: Arc::new(op),
+            number: u32::try_from(self.custom.len()).unwrap_or(u32::MAX),
+        });
+        self.graph = Graph::new(&self.operations, &self.custom);
+        self
     }
 
     /// Number of bands of a view.
@@ -175,11 +224,23 @@ impl Augmenter {
     /// Bytes that a [`Scratch`] may come to hold.
     #[must_use]
     pub fn scratch_bytes(&self) -> usize {
-        let side = self.side().max(GRID_SIDE as usize) + 32;
-        // Turned source, rows between the two passes, blur, one band's copy, and weights of 4 x 2 axes.
-        let planes = 4 * side * side;
-        let weights = 8 * side * 20;
-        (planes + weights) * size_of::<f32>()
+        let extent = self.extent();
+        let largest = extent.largest + 32;
+        // The view; turned sources, rows between two passes, bands added up, a block.
+        let floats = self.bands() * (self.side() + 16) * (self.side() + 16) + 5 * largest * largest;
+        // Weights of 4 axes of rows and 8 of columns, with where they begin.
+        let weights = 4 * largest * (3 * 20 + 16) + 2 * largest * 36;
+        let program = (8 * extent.operations + 8) * (16 * self.bands() + 512);
+        (floats + weights) * size_of::<f32>() + program
+    }
+
+    fn extent(&self) -> Extent {
+        Extent {
+            side: self.side(),
+            bands: self.bands(),
+            largest: self.side().max(GRID_SIDE as usize),
+            operations: self.graph.stages.len(),
+        }
     }
 
     /// Renders one view of a patch into `out`, every value of which is overwritten.
@@ -198,18 +259,47 @@ impl Augmenter {
         scratch: &mut Scratch,
         out: &mut [f32],
     ) {
+        self.render_into(pixels, key, scratch, out);
+    }
+
+    /// [`Self::render`] into values of any [`Element`]: `f32`, `f16` or `bf16`.
+    ///
+    /// A loader with batches in half precision keeps slots of that type and calls this in place of
+    /// `render`; key, draws and scratch are the same. Large views are written past the caches, fastest
+    /// where `out` begins at a multiple of 64 bytes.
+    ///
+    /// # Shapes
+    /// `out`: `[band, y, x]` in C order, bands as in the configuration, normalised values.
+    ///
+    /// # Panics
+    /// If `out` does not hold [`Self::view_len`] values.
+    pub fn render_into<E: Element>(
+        &self,
+        pixels: &PatchPixels,
+        key: ViewKey,
+        scratch: &mut Scratch,
+        out: &mut [E],
+    ) {
         assert_eq!(out.len(), self.view_len(), "`out` holds one view");
-        scratch.reserve(self.side(), self.side().max(GRID_SIDE as usize));
-        self.bring(pixels, key, scratch, out);
-        for stage in &self.graph.stages {
-            match stage {
-                Stage::Reframe(run) => self.reframe(run, key, scratch, out),
-                Stage::Values(number, op) => {
-                    let key = OpKey::new(key, *number);
-                    op.apply(out, self.side(), key, &mut scratch.blur);
-                }
-            }
-        }
+        scratch.reserve(&self.extent());
+        let transposed = self.set_native_axes(key, scratch);
+        let mut program = std::mem::take(&mut scratch.program);
+        let Scratch { axes, totals, .. } = &mut *scratch;
+        let means =
+            |to: &mut [Affine]| native_means(self, self.simd, pixels, transposed, axes, totals, to);
+        let normalise = self.bands.iter().map(|(_, affine)| *affine);
+        program.draw(&self.graph.stages, key, self.side(), normalise, means);
+        scratch.program = program;
+        let mut run = Run {
+            augmenter: self,
+            simd: self.simd,
+            pixels,
+            key,
+            transposed,
+            scratch,
+            out,
+        };
+        run.actions();
     }
 
     /// What the operations draw for a view, in their order: `(operation, drawn parameters)`, for
@@ -231,81 +321,42 @@ impl Augmenter {
                     let text = op.describe(self.bands(), OpKey::new(key, *number));
                     draws.push((self.name(*number), text));
                 }
+                Stage::Custom(number) => draws.push(self.custom[*number].describe(key)),
             }
         }
         draws
     }
 
     fn name(&self, number: u32) -> String {
-        let name = self.names.get(number as usize);
-        name.copied().unwrap_or_default().to_owned()
+        let op = self.operations.get(number as usize);
+        op.map(Augment::name).unwrap_or_default().to_owned()
     }
 
-    /// From native pixels to the normalised view, with the geometric operations that come first.
-    fn bring(&self, pixels: &PatchPixels, key: ViewKey, scratch: &mut Scratch, out: &mut [f32]) {
+    /// Weights from native pixels to the view, with the geometric operations that come first; gives
+    /// whether rows become columns.
+    fn set_native_axes(&self, key: ViewKey, scratch: &mut Scratch) -> bool {
         let op_key = |number| OpKey::new(key, number);
         let frame = Frame::draw(&self.graph.source, op_key, GRID_SIDE, self.filter);
-        let (transposed, y, x) = frame.axes();
+        let (transposed, rows, columns) = frame.axes();
+        let Scratch { zooms, axes, .. } = scratch;
+        zooms.0.set(&rows, GRID_SIDE, self.side);
+        zooms.1.set(&columns, GRID_SIDE, self.side);
         for group in &self.groups {
-            let grid = &self.grids[group.index()];
-            let (rows, columns) = &mut scratch.taps[group.index()];
-            rows.set(&y, grid, self.side);
-            columns.set(&x, grid, self.side);
+            axes[group.index()].set((&zooms.0, &zooms.1), &self.grids[group.index()]);
         }
-        let planes = out.chunks_exact_mut(self.side() * self.side());
-        for (&(band, affine), plane) in self.bands.iter().zip(planes) {
-            let group = band.resolution();
-            let (rows, columns) = &scratch.taps[group.index()];
-            resample(
-                pixels.band_slice(band),
-                group.side(),
-                transposed,
-                (rows, columns),
-                affine,
-                &mut scratch.resample,
-                plane,
-            );
-        }
+        transposed
     }
 
-    /// Geometric operations on the view itself.
-    fn reframe(
-        &self,
-        run: &[(u32, Geometric)],
-        key: ViewKey,
-        scratch: &mut Scratch,
-        out: &mut [f32],
-    ) {
-        let frame = Frame::draw(
-            run,
-            |number| OpKey::new(key, number),
-            self.side,
-            self.filter,
-        );
-        let (transposed, y, x) = frame.axes();
-        let Scratch {
-            taps,
-            resample: buffers,
-            image,
-            ..
-        } = scratch;
-        let (rows, columns): &mut (Taps, Taps) = &mut taps[OF_VIEW];
-        rows.set(&y, &self.view_grid, self.side);
-        columns.set(&x, &self.view_grid, self.side);
-        for plane in out.chunks_exact_mut(self.side() * self.side()) {
-            image.clear();
-            image.extend_from_slice(plane);
-            let taps = (&*rows, &*columns);
-            resample(
-                image,
-                self.side(),
-                transposed,
-                taps,
-                Affine::IDENTITY,
-                buffers,
-                plane,
-            );
-        }
+    /// The same from a view to itself.
+    fn set_view_axes(&self, run: &[(u32, Geometric)], key: ViewKey, scratch: &mut Scratch) -> bool {
+        let op_key = |number| OpKey::new(key, number);
+        let frame = Frame::draw(run, op_key, self.side, self.filter);
+        let (transposed, rows, columns) = frame.axes();
+        let Scratch { zooms, axes, .. } = scratch;
+        zooms.0.set(&rows, self.side, self.side);
+        zooms.1.set(&columns, self.side, self.side);
+        axes[OF_VIEW].set((&zooms.0, &zooms.1), &self.view_grid);
+        transposed
     }
 }
 

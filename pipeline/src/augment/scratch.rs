@@ -1,7 +1,26 @@
 //! Memory that rendering works in.
 
-use super::ops::BlurBuffers;
-use super::resample::{Buffers, Taps};
+use super::ops::blur;
+use super::program::Program;
+use super::resample::{Across, Affine, Buffers, Grid, Taps, Zoom};
+use super::run::{block_len, plane_len};
+
+/// Weights of rows and columns.
+#[derive(Debug, Default)]
+pub(super) struct Axes {
+    pub(super) y: Taps,
+    pub(super) x: Taps,
+    /// Those of `x`, arranged for vectors.
+    pub(super) across: Across,
+}
+
+impl Axes {
+    pub(super) fn set(&mut self, (rows, columns): (&Zoom, &Zoom), grid: &Grid) {
+        self.y.set(rows, grid);
+        self.x.set(columns, grid);
+        self.across.set(&self.x);
+    }
+}
 
 /// Working memory of [`Augmenter::render`](super::Augmenter::render), one for each thread.
 ///
@@ -9,11 +28,35 @@ use super::resample::{Buffers, Taps};
 /// [`Augmenter::scratch_bytes`](super::Augmenter::scratch_bytes); after that nothing is allocated.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// Weights of rows and columns, for each resolution and for views.
-    pub(super) taps: [(Taps, Taps); 4],
+    /// Rows and columns on the grid.
+    pub(super) zooms: (Zoom, Zoom),
+    /// For each resolution and for views.
+    pub(super) axes: [Axes; 4],
     pub(super) resample: Buffers,
-    pub(super) image: Vec<f32>,
-    pub(super) blur: BlurBuffers,
+    /// How often each native row and column counts in a view.
+    pub(super) totals: Vec<f32>,
+    pub(super) program: Program,
+    /// The program's maps, with what only running it tells.
+    pub(super) maps: Vec<Affine>,
+    /// The view while it is being made: a plane for each band.
+    pub(super) planes: Vec<f32>,
+    pub(super) block: Vec<f32>,
+    /// A row with its border, or bands added up.
+    pub(super) line: Vec<f32>,
+    /// The first row of those in `resample.rows`.
+    pub(super) top: usize,
+    /// One a band.
+    pub(super) sums: Vec<f64>,
+}
+
+/// What the size of a [`Scratch`] depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub(super) side: usize,
+    pub(super) bands: usize,
+    /// Side of the largest image that is resampled.
+    pub(super) largest: usize,
+    pub(super) operations: usize,
 }
 
 impl Scratch {
@@ -23,15 +66,34 @@ impl Scratch {
         Self::default()
     }
 
-    /// Takes all memory that views of `side` pixels a side, from images of at most `largest`, may need.
-    pub(super) fn reserve(&mut self, side: usize, largest: usize) {
-        for (rows, columns) in &mut self.taps {
-            rows.reserve(side, largest);
-            columns.reserve(side, largest);
+    /// Takes all memory that views of this extent may need.
+    pub(super) fn reserve(&mut self, extent: &Extent) {
+        let Extent {
+            side,
+            bands,
+            largest,
+            operations,
+        } = *extent;
+        for Axes { y, x, across } in &mut self.axes {
+            y.reserve(side);
+            x.reserve(side);
+            across.reserve(side);
         }
-        self.resample.reserve(side, largest);
-        self.blur.reserve(side);
-        reserve(&mut self.image, side * side);
+        self.zooms.0.reserve(side);
+        self.zooms.1.reserve(side);
+        self.resample.reserve(side, largest, blur::radius(side));
+        self.program.reserve(operations, bands);
+        reserve(&mut self.maps, Program::most_maps(operations, bands));
+        reserve(&mut self.sums, bands);
+        for (values, len) in [
+            (&mut self.totals, 2 * largest),
+            (&mut self.planes, bands * plane_len(side)),
+            (&mut self.block, block_len(side)),
+            (&mut self.line, blur::line(side).max(largest * largest)),
+        ] {
+            reserve(values, len);
+            values.resize(len, 0.0);
+        }
     }
 }
 
@@ -44,8 +106,17 @@ pub(super) fn reserve<T>(values: &mut Vec<T>, len: usize) {
 impl Scratch {
     /// Bytes taken.
     pub(super) fn bytes(&self) -> usize {
-        let taps = self.taps.iter().map(|(y, x)| y.bytes() + x.bytes());
-        let image = self.image.capacity() * size_of::<f32>();
-        taps.sum::<usize>() + image + self.resample.bytes() + self.blur.bytes()
+        let axes = self.axes.iter();
+        let axes = axes.map(|a| a.y.bytes() + a.x.bytes() + a.across.bytes());
+        let floats = [&self.totals, &self.planes, &self.block, &self.line];
+        let floats = floats.iter().map(|v| v.capacity() * size_of::<f32>());
+        axes.sum::<usize>()
+            + floats.sum::<usize>()
+            + self.zooms.0.bytes()
+            + self.zooms.1.bytes()
+            + self.resample.bytes()
+            + self.program.bytes()
+            + self.maps.capacity() * size_of::<Affine>()
+            + self.sums.capacity() * size_of::<f64>()
     }
 }

@@ -1,15 +1,16 @@
 //! The augmenter as a whole: what it refuses, what it tells, that it repeats itself.
 
 use chipmill_schemas::augment::{
-    Augment, Chance, Clip, ColorModel, GaussianBlur, GaussianNoise, Jitter, Preset, ZoomScale,
+    Augment, Border, Chance, Clip, ColorModel, Filter, GaussianBlur, GaussianNoise, Jitter, Preset,
+    Rot90, Scope, ZoomScale,
 };
 use chipmill_schemas::band::{Band, Resolution};
 use chipmill_schemas::config::{BandChoice, NamedBands, Normalise, ViewConfig};
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use chipmill_store::PatchPixels;
 
-use super::{AugmentError, Augmenter, Scratch};
-use crate::ViewKey;
+use super::{AugmentError, Augmenter, CustomOp, CustomView, Random, Scratch};
+use crate::{Element, SimdPath, ViewKey};
 
 fn statistics(p1: f64, p99: f64, std: f64) -> SetStatistics {
     let band = |band| BandStatistics {
@@ -261,6 +262,236 @@ fn what_is_drawn_can_be_told() {
     );
 }
 
+/// The bits of one view on one path.
+fn bits(augmenter: &Augmenter, pixels: &PatchPixels, key: ViewKey) -> Vec<u32> {
+    let mut out = vec![f32::NAN; augmenter.view_len()];
+    augmenter.render(pixels, key, &mut Scratch::new(), &mut out);
+    out.into_iter().map(f32::to_bits).collect()
+}
+
+/// Lists of operations that take every way through a program: each alone, and in orders that no preset has.
+fn all_kinds() -> Vec<Vec<Augment>> {
+    let noise = Augment::GaussianNoise(GaussianNoise { p: 1.0, std: 0.1 });
+    let blur = |border| {
+        Augment::GaussianBlur(GaussianBlur {
+            p: 1.0,
+            border,
+            ..GaussianBlur::default()
+        })
+    };
+    let (reflect, zero) = (blur(Border::Reflect), blur(Border::Zero));
+    let drop = Augment::DropColor(Chance { p: 1.0 });
+    let jitter = |clip, scope| {
+        Augment::Jitter(Jitter {
+            clip,
+            scope,
+            ..Jitter::default()
+        })
+    };
+    let clipped = jitter(Some([0.0, 1.0]), Scope::Shared);
+    let free = jitter(None, Scope::PerChannel);
+    let zoom = |filter| {
+        Augment::ZoomScale(ZoomScale {
+            filter,
+            ..ZoomScale::default()
+        })
+    };
+    let (near, cubic) = (zoom(Filter::Nearest), zoom(Filter::Bicubic));
+    let turn = Augment::Rot90(Rot90 {});
+    let band_drop = Augment::BandDrop(Chance { p: 0.4 });
+    let clip = Augment::Clip(Clip::default());
+    let all = [
+        &noise, &reflect, &zero, &drop, &clipped, &free, &near, &cubic, &turn, &band_drop, &clip,
+    ];
+    let mut lists: Vec<Vec<Augment>> = all.map(|op| vec![op.clone()]).to_vec();
+    let orders = [
+        vec![&drop, &free, &noise],
+        vec![&free, &drop, &reflect, &noise],
+        vec![&free, &drop, &reflect],
+        vec![&drop, &clip],
+        vec![&clipped, &drop, &free, &clip],
+        vec![&clip, &drop, &clipped, &reflect, &drop],
+        vec![&drop, &reflect, &turn, &noise],
+        vec![&noise, &drop, &clip],
+        vec![&noise, &noise, &cubic, &noise],
+        vec![&reflect, &zero, &free, &band_drop],
+        vec![&clipped, &clipped, &reflect, &clipped],
+        vec![&drop, &drop, &band_drop, &free],
+        vec![&clip, &near, &turn, &clip, &cubic],
+    ];
+    lists.extend(orders.map(|order| order.into_iter().cloned().collect()));
+    lists
+}
+
+fn hsv() -> Vec<Augment> {
+    vec![Augment::Jitter(Jitter {
+        model: ColorModel::Hsv,
+        ..Jitter::default()
+    })]
+}
+
+/// Views of every kind, band choice and side, small and odd ones too.
+fn many_views() -> Vec<ViewConfig> {
+    let some = BandChoice::List(vec![Band::B8A, Band::B01, Band::B03]);
+    let one = BandChoice::List(vec![Band::B12]);
+    let [all, rgb] = [NamedBands::All, NamedBands::Rgb].map(BandChoice::Named);
+    let mut views = Vec::new();
+    for (number, augment) in all_kinds().into_iter().enumerate() {
+        for side in [[8, 33], [30, 47], [64, 57], [100, 31]][number % 4] {
+            views.push((side, some.clone(), augment.clone()));
+        }
+        views.push((120, [&one, &some][number % 2].clone(), augment));
+    }
+    for preset in Preset::ALL {
+        for (side, bands) in [
+            (17, &all),
+            (32, &rgb),
+            (120, &all),
+            (133, &some),
+            (240, &one),
+        ] {
+            views.push((side, bands.clone(), preset.operations()));
+        }
+    }
+    views.extend([25, 120].map(|side| (side, rgb.clone(), hsv())));
+    let config = |(side, bands, augment)| ViewConfig {
+        side,
+        bands,
+        augment: Some(augment),
+        ..ViewConfig::default()
+    };
+    views.into_iter().map(config).collect()
+}
+
+#[test]
+fn every_path_gives_the_same_bits() {
+    let pixels = patch();
+    for config in many_views() {
+        let augmenter = compiled(&config).unwrap();
+        let plain = augmenter.clone().with_simd(SimdPath::Scalar).unwrap();
+        for patch in 0..4 {
+            let expected = bits(&plain, &pixels, key(patch));
+            for path in [SimdPath::Avx2, SimdPath::Avx512] {
+                if let Ok(vector) = augmenter.clone().with_simd(path) {
+                    assert_eq!(vector.simd(), path);
+                    let found = bits(&vector, &pixels, key(patch));
+                    assert!(found == expected, "{path} of {config:?}, patch {patch}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_view_agrees_with_the_reference() {
+    let statistics = statistics(500.0, 4_500.0, 900.0);
+    for config in many_views() {
+        // The reference takes seconds for large views; the operations are the same for small ones.
+        let keys = if config.side > 64 { 1 } else { 3 };
+        super::reference::compare(&config, &statistics, &patch(), (20..20 + keys).map(key));
+    }
+}
+
+#[test]
+fn half_views_are_the_full_views_rounded_once_wherever_they_begin() {
+    fn check<E: Element>(config: &ViewConfig, pixels: &PatchPixels) {
+        let augmenter = compiled(config).unwrap();
+        let (mut scratch, len) = (Scratch::new(), augmenter.view_len());
+        for path in SimdPath::ALL {
+            let Ok(augmenter) = augmenter.clone().with_simd(path) else {
+                continue;
+            };
+            for patch in 0..6 {
+                let mut full = vec![f32::NAN; len];
+                augmenter.render(pixels, key(patch), &mut scratch, &mut full);
+                // At every distance from a cache line, and nothing beside the view is touched.
+                let offset = patch as usize * 5;
+                let mut half = vec![E::from_f32(7.0); len + offset + 40];
+                let out = &mut half[offset..offset + len];
+                augmenter.render_into(pixels, key(patch), &mut scratch, out);
+                let same = |(h, f): (&E, &f32)| *h == E::from_f32(*f);
+                assert!(
+                    half[offset..].iter().zip(&full).all(same),
+                    "{path}, {}",
+                    E::NAME
+                );
+                let beside = half[..offset].iter().chain(&half[offset + len..]);
+                assert!(beside.into_iter().all(|h| *h == E::from_f32(7.0)));
+            }
+        }
+    }
+    let pixels = patch();
+    for preset in Preset::ALL {
+        for side in [32, 45] {
+            let config = ViewConfig {
+                side,
+                ..small(preset)
+            };
+            check::<half::f16>(&config, &pixels);
+            check::<half::bf16>(&config, &pixels);
+            check::<f32>(&config, &pixels);
+        }
+    }
+}
+
+/// Adds what it draws, and tells it.
+#[derive(Debug)]
+struct AddDrawn;
+
+impl CustomOp for AddDrawn {
+    fn name(&self) -> &str {
+        "add_drawn"
+    }
+
+    fn apply(&self, view: &mut CustomView<'_>, random: &mut Random) {
+        let drawn = f32::from_bits(random.word() >> 9 | 0x3F80_0000);
+        view.bands_mut().flatten().for_each(|value| *value += drawn);
+    }
+
+    fn describe(&self, random: &mut Random) -> String {
+        f32::from_bits(random.word() >> 9 | 0x3F80_0000).to_string()
+    }
+}
+
+#[test]
+fn a_custom_operation_takes_its_place_and_draws_its_own_numbers() {
+    let clip = Augment::Clip(Clip::default());
+    let drop = Augment::DropColor(Chance { p: 1.0 });
+    for op in [
+        clip,
+        drop,
+        Augment::GaussianNoise(GaussianNoise { p: 1.0, std: 0.1 }),
+    ] {
+        let config = ViewConfig {
+            augment: Some(vec![op.clone()]),
+            ..small(Preset::None)
+        };
+        let (pixels, plain) = (patch(), compiled(&config).unwrap());
+        let values = |augmenter: &Augmenter| -> Vec<f32> {
+            let found = bits(augmenter, &pixels, key(5));
+            found.into_iter().map(f32::from_bits).collect()
+        };
+        let (before, after) = (
+            plain.clone().with_op(0, AddDrawn),
+            plain.clone().with_op(9, AddDrawn),
+        );
+        assert_eq!(before.draws(key(5))[0], after.draws(key(5))[1]);
+        assert_eq!(before.draws(key(5))[1], plain.draws(key(5))[0]);
+        assert_ne!(before.draws(key(5))[0], before.draws(key(6))[0]);
+        let drawn: f32 = after.draws(key(5))[1].1.parse().unwrap();
+        let shifted = values(&plain).into_iter().map(|v| v + drawn);
+        assert!(values(&after).into_iter().eq(shifted), "{op:?}");
+        let far = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-3;
+        let differs = values(&before).iter().zip(&values(&after)).any(far);
+        assert_eq!(differs, op.name() == "clip", "{op:?}");
+        // Of two in the same place the first comes first, with numbers of its own.
+        let twice = plain.clone().with_op(1, AddDrawn).with_op(1, AddDrawn);
+        let draws = twice.draws(key(5));
+        assert_ne!(draws[1], draws[2]);
+        assert_eq!(draws[1], after.draws(key(5))[1]);
+    }
+}
+
 /// FNV-1a over the bits of some views.
 fn fingerprint(config: &ViewConfig) -> u64 {
     let augmenter = compiled(config).unwrap();
@@ -282,10 +513,10 @@ fn fingerprint(config: &ViewConfig) -> u64 {
 fn views_have_the_same_bits_on_every_machine_and_in_every_release() {
     let found = Preset::ALL.map(|preset| fingerprint(&small(preset)));
     let expected = [
-        0x3cb5_a586_6222_1924,
-        0xa7eb_310f_8cbb_ca3b,
-        0xcaf9_d70c_7fbd_e13f,
-        0x7fb1_ea3f_8b3d_9905,
+        0xeb8b_406c_81a8_95d7,
+        0xc177_e3ea_8701_72d6,
+        0x0391_1380_9256_c9b2,
+        0xad84_671a_de2c_47a5,
     ];
     assert_eq!(found, expected, "{found:#018x?}");
 }

@@ -1,12 +1,12 @@
 //! Philox 4x32 with ten rounds (Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as
 //! 1, 2, 3", SC 2011): a bijection of 128-bit counters for each 64-bit key.
 
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-const ROUNDS: usize = 10;
+use crate::simd::LANES;
 
-/// Counters that [`lanes`] works on at a time.
-pub(crate) const LANES: usize = 16;
+pub(crate) const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+pub(crate) const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
+/// Rounds of every number but those of pixels.
+pub(crate) const ROUNDS: usize = 10;
 
 /// Four random words of one counter under one key.
 #[must_use]
@@ -31,13 +31,16 @@ fn multiply(a: u32, b: u32) -> (u32, u32) {
     ((product >> 32) as u32, (product & 0xFFFF_FFFF) as u32)
 }
 
-/// The words of `LANES` consecutive counters, `first` and those after it in its word 0 (which
-/// wraps): word `w` of counter `l` is at `[w][l]`.
+/// The words of sixteen consecutive counters, `first` and those after it in its word 0 (which wraps),
+/// after so many rounds: word `w` of counter `l` is at `[w][l]`.
 ///
-/// Same values as [`philox`], in a loop over lanes that becomes vector code: every word is kept in
-/// the low half of a `u64`, where the products are, and what is above it does not matter.
-#[inline]
-pub(crate) fn lanes(first: [u32; 4], key: [u32; 2]) -> [[u32; LANES]; 4] {
+/// With ten rounds the same values as [`philox`], in a loop over lanes that becomes vector code: every
+/// word is kept in the low half of a `u64`, where the products are, and what is above it does not matter.
+#[inline(always)]
+pub(crate) fn philox_rounds<const ROUNDS: usize>(
+    first: [u32; 4],
+    key: [u32; 2],
+) -> [[u32; LANES]; 4] {
     let mut words = [[0; LANES]; 4];
     let [out0, out1, out2, out3] = &mut words;
     for (l, offset) in (0..LANES).zip(0_u32..) {
@@ -95,7 +98,7 @@ mod tests {
     #[test]
     fn lanes_give_the_words_of_consecutive_counters() {
         let (first, key) = ([u32::MAX - 4, 7, 8, 9], [10, 11]);
-        let words = lanes(first, key);
+        let words = philox_rounds::<ROUNDS>(first, key);
         for (l, offset) in (0..LANES).zip(0_u32..) {
             let counter = [first[0].wrapping_add(offset), 7, 8, 9];
             assert_eq!(words.map(|w| w[l]), philox(counter, key));

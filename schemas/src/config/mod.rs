@@ -1,5 +1,6 @@
 //! Configurations: defaults, then a TOML file, then `--set key=value`; unknown keys are errors.
 
+mod loader;
 mod resolve;
 mod view;
 
@@ -8,30 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::selection::Selection;
 
+pub use loader::{LoaderConfig, OnCorrupt, OrderKind};
 pub use resolve::{ConfigError, resolve};
-pub use view::{BandChoice, NamedBands, Normalise, ViewConfig};
-
-/// How batches are read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LoaderConfig {
-    /// Patches in a batch. The last, smaller batch of an epoch is dropped.
-    pub batch_size: u32,
-    /// Worker threads; 0 means one a core.
-    pub workers: u32,
-    /// Bound on the memory of everything in flight, in MiB.
-    pub budget_mib: u32,
-}
-
-impl Default for LoaderConfig {
-    fn default() -> Self {
-        Self {
-            batch_size: 128,
-            workers: 0,
-            budget_mib: 1_024,
-        }
-    }
-}
+pub use view::{BandChoice, NamedBands, Normalise, ViewChange, ViewConfig, ViewType};
 
 /// Encoder family.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -212,6 +192,9 @@ pub struct ScheduleConfig {
     pub warmup_steps: u64,
 }
 
+/// Views of a patch that the loss compares.
+const VIEWS: usize = 2;
+
 /// A pretraining run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -296,21 +279,17 @@ impl PretrainConfig {
         at_least("log_every_steps", self.log_every_steps, 1)?;
         at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)?;
         at_least("keep_checkpoints", self.keep_checkpoints.into(), 1)?;
-        at_least("loader.batch_size", self.loader.batch_size.into(), 2)?;
         at_least("encoder.width", self.encoder.width.into(), 1)?;
         at_least("projection.hidden", self.projection.hidden.into(), 1)?;
         at_least("projection.output", self.projection.output.into(), 1)?;
-        if !(8..=240).contains(&self.view.side) {
-            return Err(bad(
-                "view.side",
-                format!("is {}, expected 8..=240", self.view.side),
-            ));
-        }
-        if self.view.bands.bands().is_empty() {
-            return Err(bad(
-                "view.bands",
-                "is empty, expected one band or more".to_owned(),
-            ));
+        self.loader.validate()?;
+        self.view.validate()?;
+        let own = self.view.each.len();
+        if own != 0 && own != VIEWS {
+            let message = format!(
+                "has {own} entries, expected none or {VIEWS}: the loss compares {VIEWS} views"
+            );
+            return Err(bad("view.each", message));
         }
         Ok(())
     }

@@ -160,3 +160,26 @@ fn many_threads_read_one_store() {
         }
     });
 }
+
+#[test]
+fn announcing_any_rows_changes_nothing_and_hides_no_damage() {
+    let fixture = Fixture::new(9, 2, Codec::Lz4);
+    let dir = tempfile::tempdir().unwrap();
+    fixture.write(dir.path());
+    let store = StoreReader::open(dir.path()).unwrap();
+    #[expect(clippy::reversed_empty_ranges, reason = "it must not matter")]
+    for rows in [0..9, 1..2, 3..3, 7..3, 8..1_000, 2_000..u32::MAX] {
+        store.prefetch(rows, &Resolution::ALL);
+    }
+    let mut pixels = PatchPixels::zeroed();
+    for (index, expected) in (0..9).zip(&fixture.pixels) {
+        store.read(index, &Resolution::ALL, &mut pixels).unwrap();
+        assert!(pixels == *expected);
+    }
+    let object = chipmill_store::layout::shard_object(Resolution::M20, 1);
+    std::fs::remove_file(dir.path().join(object)).unwrap();
+    let store = StoreReader::open(dir.path()).unwrap();
+    store.prefetch(0..9, &Resolution::ALL);
+    assert!(store.read(3, &[Resolution::M20], &mut pixels).is_err());
+    store.read(3, &[Resolution::M10], &mut pixels).unwrap();
+}

@@ -2,8 +2,6 @@
 
 use chipmill_schemas::augment::{ColorModel, Jitter, JitterOrder, Scope};
 
-use super::drop_color::mean_over_bands;
-use super::{STRETCH, clamp, hsv};
 use crate::rng::OpKey;
 
 /// One of jitter's four steps. The numbers are those of their random streams.
@@ -71,105 +69,6 @@ impl<'a> Drawn<'a> {
         let low = (1.0 - width).max(0.0);
         (low + (1.0 + width - low) * u) as f32
     }
-
-    /// Whether the step works on each band alone.
-    fn is_band_wise(&self, step: Step) -> bool {
-        match step {
-            Step::Brightness | Step::Contrast => true,
-            Step::Saturation => false,
-            Step::Hue => self.config.model == ColorModel::Bands,
-        }
-    }
-}
-
-pub(super) fn apply(config: &Jitter, data: &mut [f32], pixels: usize, key: OpKey) {
-    let drawn = Drawn::new(config, key);
-    let mut steps = drawn.steps().peekable();
-    while let Some(step) = steps.next() {
-        if !drawn.is_band_wise(step) {
-            across_bands(drawn, step, data, pixels);
-            continue;
-        }
-        // Steps in a row that keep to a band are done while it is in cache.
-        let mut run = [Some(step), None, None];
-        for slot in &mut run[1..] {
-            *slot = steps.next_if(|&s| drawn.is_band_wise(s));
-        }
-        for (band, plane) in data.chunks_exact_mut(pixels).enumerate() {
-            for step in run.into_iter().flatten() {
-                within_band(drawn, step, band, plane);
-            }
-        }
-    }
-}
-
-fn within_band(drawn: Drawn<'_>, step: Step, band: usize, plane: &mut [f32]) {
-    let factor = drawn.factor(step, band);
-    let offset = if step == Step::Contrast {
-        mean(plane) * (1.0 - factor)
-    } else {
-        0.0
-    };
-    match drawn.config.clip {
-        Some(range) => {
-            for value in plane {
-                *value = clamp(*value * factor + offset, range);
-            }
-        }
-        None => {
-            for value in plane {
-                *value = *value * factor + offset;
-            }
-        }
-    }
-}
-
-fn across_bands(drawn: Drawn<'_>, step: Step, data: &mut [f32], pixels: usize) {
-    let factor = drawn.factor(step, 0);
-    let clip = drawn.config.clip;
-    match (drawn.config.model, step) {
-        (ColorModel::Hsv, Step::Hue) => hsv::rotate(data, pixels, factor, clip),
-        (ColorModel::Hsv, _) => hsv::saturate(data, pixels, factor, clip),
-        (ColorModel::Bands, _) => blend_with_mean(data, pixels, factor, clip),
-    }
-}
-
-/// `x := m + factor (x - m)`, with `m` the mean over bands of each pixel.
-fn blend_with_mean(data: &mut [f32], pixels: usize, factor: f32, clip: Option<[f32; 2]>) {
-    let range = clip.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
-    let mut mean = [0.0; STRETCH];
-    for start in (0..pixels).step_by(STRETCH) {
-        let length = STRETCH.min(pixels - start);
-        let mean = &mut mean[..length];
-        mean_over_bands(data, pixels, start, mean);
-        for plane in data.chunks_exact_mut(pixels) {
-            let stretch = &mut plane[start..start + length];
-            for (value, m) in stretch.iter_mut().zip(&*mean) {
-                *value = clamp(m + factor * (*value - m), range);
-            }
-        }
-    }
-}
-
-/// The mean of a plane: sums of 16 interleaved lanes over blocks of 2,048 values in `f32`, the blocks
-/// in `f64`.
-#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-fn mean(plane: &[f32]) -> f32 {
-    let mut total = 0.0;
-    for block in plane.chunks(2_048) {
-        let mut lanes = [0.0_f32; 16];
-        let (whole, rest) = block.as_chunks::<16>();
-        for values in whole {
-            for (lane, value) in lanes.iter_mut().zip(values) {
-                *lane += value;
-            }
-        }
-        for (lane, value) in lanes.iter_mut().zip(rest) {
-            *lane += value;
-        }
-        total += lanes.iter().map(|&l| f64::from(l)).sum::<f64>();
-    }
-    (total / plane.len() as f64) as f32
 }
 
 pub(super) fn describe(config: &Jitter, bands: usize, key: OpKey) -> String {

@@ -5,13 +5,10 @@
 
 pub(super) mod band_drop;
 pub(super) mod blur;
-mod clip;
-mod drop_color;
-mod hsv;
+pub(super) mod hsv;
 pub(super) mod jitter;
-mod noise;
-
-pub(crate) use blur::BlurBuffers;
+pub(super) mod noise;
+pub(super) mod pointwise;
 
 use chipmill_schemas::augment::{Chance, Clip, GaussianBlur, GaussianNoise, Jitter};
 
@@ -29,25 +26,6 @@ pub(crate) enum Photometric {
 }
 
 impl Photometric {
-    /// Applies the operation to the view in `data`, bands of `side` x `side` values.
-    pub(crate) fn apply(
-        &self,
-        data: &mut [f32],
-        side: usize,
-        key: OpKey,
-        buffers: &mut BlurBuffers,
-    ) {
-        let pixels = side * side;
-        match self {
-            Self::Jitter(jitter) => jitter::apply(jitter, data, pixels, key),
-            Self::GaussianBlur(blur) => blur::apply(blur, data, side, key, buffers),
-            Self::GaussianNoise(noise) => noise::apply(noise, data, key),
-            Self::DropColor(Chance { p }) => drop_color::apply(*p, data, pixels, key),
-            Self::BandDrop(Chance { p }) => band_drop::apply(*p, data, pixels, key),
-            Self::Clip(clip) => clip::apply(data, [clip.min, clip.max]),
-        }
-    }
-
     /// What is drawn for a view of so many bands, for people.
     pub(crate) fn describe(&self, bands: usize, key: OpKey) -> String {
         let done = |done: bool| if done { "yes" } else { "no" }.to_owned();
@@ -74,14 +52,3 @@ impl Photometric {
         }
     }
 }
-
-/// `x` within `low..=high`, without a special case for NaN.
-#[inline(always)]
-fn clamp(x: f32, [low, high]: [f32; 2]) -> f32 {
-    let x = if x > low { x } else { low };
-    if x < high { x } else { high }
-}
-
-/// Bands are worked through in stretches of so many pixels where all bands are needed at once, so that
-/// the stretch of every band stays in cache.
-const STRETCH: usize = 256;

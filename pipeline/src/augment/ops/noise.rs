@@ -2,21 +2,60 @@
 
 use chipmill_schemas::augment::GaussianNoise;
 
+use crate::augment::stream::{line_at, write_values};
+use crate::element::Element;
 use crate::rng::{NORMALS, OpKey};
+use crate::simd::{LANES, Row, kernel};
 
 /// Whether the view gets noise.
-pub(super) fn is_done(noise: &GaussianNoise, key: OpKey) -> bool {
+pub(crate) fn is_done(noise: &GaussianNoise, key: OpKey) -> bool {
     key.stream(0).chance(noise.p)
 }
 
-/// Value `i` of the view gets the operation's normal number `i`.
-pub(super) fn apply(noise: &GaussianNoise, data: &mut [f32], key: OpKey) {
-    if !is_done(noise, key) {
-        return;
+kernel! {
+    /// `values[i] += std n`, with `n` the operation's normal number `128 first + i`; whole blocks of 128
+    /// values.
+    pub(crate) fn add_noise(lanes, values: &mut [Row<f32>], std: f32, key: OpKey, first: u32) {
+        let std = lanes.splat(std);
+        let blocks = values.as_chunks_mut::<{ NORMALS / LANES }>().0;
+        for (values, block) in blocks.iter_mut().zip(first..) {
+            for (values, normal) in values.iter_mut().zip(key.normals(lanes, block)) {
+                lanes.store(lanes.mul_add(normal, std, lanes.load(values)), values);
+            }
+        }
     }
-    for (values, block) in data.chunks_mut(NORMALS).zip(0_u32..) {
-        for (value, normal) in values.iter_mut().zip(key.normals(block)) {
-            *value += noise.std * normal;
+}
+
+kernel! {
+    /// The same, written to one band of a view from `start` on as it is made: computing and streaming take
+    /// turns.
+    ///
+    /// `block` is a band's values after `porch` others, of which the last are those before `start` that did
+    /// not fill a cache line.
+    pub(crate) fn add_noise_to_view[E: Element](
+        lanes,
+        block: &mut [f32],
+        porch: usize,
+        std: f32,
+        key: OpKey,
+        first: u32,
+        pixels: std::ops::Range<usize>,
+        out: &mut [E],
+        streams: bool,
+    ) {
+        let std = lanes.splat(std);
+        let (start, end) = (pixels.start, pixels.end);
+        let mut from = line_at(out, start);
+        for (at, number) in pixels.step_by(NORMALS).zip(first..) {
+            let values = &mut block[porch + at - start..][..NORMALS];
+            let rows = values.as_chunks_mut::<LANES>().0;
+            for (values, normal) in rows.iter_mut().zip(key.normals(lanes, number)) {
+                lanes.store(lanes.mul_add(normal, std, lanes.load(values)), values);
+            }
+            let to = line_at(out, end.min(at + NORMALS));
+            let values = &block[porch + from - start..][..to - from];
+            write_values(lanes, values, &mut out[from..to], streams);
+            from = to;
         }
     }
 }

@@ -4,6 +4,7 @@
 //! tested where they are made.
 
 mod agreement;
+mod torchvision;
 
 use chipmill_schemas::augment::{
     Augment, Border, Chance, ColorModel, Filter, GaussianBlur, GaussianNoise, Jitter, ZoomScale,
@@ -13,16 +14,44 @@ use chipmill_schemas::config::{Normalise, ViewConfig};
 use chipmill_schemas::statistics::SetStatistics;
 use chipmill_store::PatchPixels;
 
-use super::crop;
 use super::ops::band_drop::drops;
 use super::ops::blur::{radius, sigma};
 use super::ops::jitter::{Drawn, Step};
+use super::{Augmenter, Scratch, crop};
 use crate::rng::{NORMALS, OpKey, ViewKey};
+use crate::simd::Scalar;
 
 /// One band as rows of pixels.
 type Plane = Vec<Vec<f64>>;
 
-pub(super) fn view(
+/// Renders both ways; panics where they differ by more than 1e-5 of the larger of the value and
+/// the view's typical magnitude.
+pub(super) fn compare(
+    config: &ViewConfig,
+    stats: &SetStatistics,
+    pixels: &PatchPixels,
+    keys: impl Iterator<Item = ViewKey>,
+) {
+    let augmenter = Augmenter::compile(config, stats).unwrap();
+    let (mut scratch, mut out) = (Scratch::new(), vec![f32::NAN; augmenter.view_len()]);
+    for key in keys {
+        augmenter.render(pixels, key, &mut scratch, &mut out);
+        let expected = view(config, stats, pixels, key);
+        let expected: Vec<f64> = expected.into_iter().flatten().flatten().collect();
+        assert_eq!(out.len(), expected.len());
+        let size = expected.iter().map(|v| v.abs()).sum::<f64>() / expected.len() as f64;
+        for (i, (&found, &e)) in out.iter().zip(&expected).enumerate() {
+            let error = (f64::from(found) - e).abs() / e.abs().max(size).max(1e-3);
+            assert!(
+                error < 1e-5,
+                "{config:?}\n{key:?}: value {i} is {found}, expected {e}: {:?}",
+                augmenter.draws(key)
+            );
+        }
+    }
+}
+
+fn view(
     config: &ViewConfig,
     stats: &SetStatistics,
     pixels: &PatchPixels,
@@ -320,9 +349,13 @@ fn noisy(noise: &GaussianNoise, image: &mut [Plane], draws: OpKey) {
     if !draws.stream(0).chance(noise.p) {
         return;
     }
-    let values = image.iter_mut().flatten().flatten();
-    for (i, v) in values.enumerate() {
-        let normals = draws.normals((i / NORMALS) as u32);
-        *v += f64::from(noise.std) * f64::from(normals[i % NORMALS]);
+    // Every band begins a new block of numbers.
+    let pixels = image[0].len() * image[0].len();
+    for (band, plane) in image.iter_mut().enumerate() {
+        for (i, v) in plane.iter_mut().flatten().enumerate() {
+            let block = band * pixels.div_ceil(NORMALS) + i / NORMALS;
+            let normals = draws.normals(Scalar, block as u32).concat();
+            *v += f64::from(noise.std) * f64::from(normals[i % NORMALS]);
+        }
     }
 }

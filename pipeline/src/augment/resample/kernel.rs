@@ -2,8 +2,10 @@
 
 use chipmill_schemas::augment::Filter;
 
-/// Visits `(input, weight)` for every input that output `output` depends on when `inputs` pixels are
-/// resized to `outputs`; the weights add up to 1.
+/// Most inputs of one output: those of 120 pixels averaged to 8, where two are cut.
+pub(crate) const MOST_TAPS: usize = 16;
+
+/// A resize of one axis from `inputs` pixels to `outputs`.
 ///
 /// Pixel centres are at half-integers: output `o` samples the input at `(o + 0.5) s - 0.5`, with
 /// `s = inputs / outputs`. For `s` below 2:
@@ -17,27 +19,107 @@ use chipmill_schemas::augment::Filter;
 /// Inputs beyond the border have no weight, and the others are scaled to add up to 1. There is no
 /// antialiasing while `s < 2`. From 2 on, single samples would skip pixels: there every filter gives
 /// way to the average over the area `[o s, (o + 1) s)`.
-pub(crate) fn for_each_tap(
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resize {
     filter: Filter,
-    output: u32,
     outputs: u32,
     inputs: u32,
-    mut visit: impl FnMut(u32, f64),
-) {
-    if inputs >= 2 * outputs {
-        return area(output, outputs, inputs, visit);
+}
+
+impl Resize {
+    pub(crate) fn new(filter: Filter, outputs: u32, inputs: u32) -> Self {
+        Self {
+            filter,
+            outputs,
+            inputs,
+        }
     }
-    match filter {
-        Filter::Nearest => visit(nearest(output, outputs, inputs), 1.0),
-        Filter::Bilinear => interpolate(output, outputs, inputs, 0..=1, |d| 1.0 - d, visit),
-        Filter::Bicubic => interpolate(output, outputs, inputs, -1..=2, keys, visit),
+
+    fn is_area(&self) -> bool {
+        self.inputs >= 2 * self.outputs
+    }
+
+    /// Inputs that one output depends on, at most.
+    pub(crate) fn span(&self) -> usize {
+        if self.is_area() {
+            return self.inputs.div_ceil(self.outputs) as usize + 1;
+        }
+        match self.filter {
+            Filter::Nearest => 1,
+            Filter::Bilinear => 2,
+            Filter::Bicubic => 4,
+        }
+    }
+
+    /// The weights of one output, which add up to 1: gives the first input and how many there are.
+    #[inline]
+    pub(crate) fn row(&self, output: u32, weights: &mut [f64; MOST_TAPS]) -> (u32, usize) {
+        if self.is_area() {
+            return self.area(output, weights);
+        }
+        match self.filter {
+            Filter::Nearest => {
+                weights[0] = 1.0;
+                let holds = (2 * output + 1) * self.inputs / (2 * self.outputs);
+                (holds.min(self.inputs - 1), 1)
+            }
+            Filter::Bilinear => {
+                let (floor, part) = self.point(output);
+                self.inside(floor, [1.0 - part, part], weights)
+            }
+            Filter::Bicubic => {
+                let (floor, part) = self.point(output);
+                let all = [part + 1.0, part, 1.0 - part, 2.0 - part].map(keys);
+                self.inside(floor - 1, all, weights)
+            }
+        }
+    }
+
+    /// The sample point of an output, as an input and the part of the way to the next.
+    #[inline]
+    fn point(&self, output: u32) -> (i32, f64) {
+        let whole = (2 * self.outputs).cast_signed();
+        let point = ((2 * output + 1) * self.inputs).cast_signed() - self.outputs.cast_signed();
+        let (floor, rest) = (point.div_euclid(whole), point.rem_euclid(whole));
+        (floor, f64::from(rest) / f64::from(whole))
+    }
+
+    /// Keeps the weights of those inputs from `first` on that exist, scaled to add up to 1.
+    #[inline]
+    fn inside<const N: usize>(
+        &self,
+        first: i32,
+        all: [f64; N],
+        weights: &mut [f64; MOST_TAPS],
+    ) -> (u32, usize) {
+        weights[..N].copy_from_slice(&all);
+        let missing = usize::try_from(-first).unwrap_or(0);
+        let first = u32::try_from(first).unwrap_or(0);
+        let count = (N - missing).min((self.inputs - first) as usize);
+        if count == N {
+            return (first, N);
+        }
+        weights.copy_within(missing..missing + count, 0);
+        let total: f64 = weights[..count].iter().sum();
+        weights[..count].iter_mut().for_each(|w| *w /= total);
+        (first, count)
+    }
+
+    fn area(&self, output: u32, weights: &mut [f64; MOST_TAPS]) -> (u32, usize) {
+        // In units of 1 / outputs: output o covers [o inputs, (o + 1) inputs), input i covers
+        // [i outputs, (i + 1) outputs).
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let (start, end) = (output * inputs, (output + 1) * inputs);
+        let covered = start / outputs..end.div_ceil(outputs);
+        for (input, weight) in covered.clone().zip(weights) {
+            let overlap = end.min((input + 1) * outputs) - start.max(input * outputs);
+            *weight = f64::from(overlap) / f64::from(inputs);
+        }
+        (covered.start, covered.len())
     }
 }
 
-fn nearest(output: u32, outputs: u32, inputs: u32) -> u32 {
-    ((2 * output + 1) * inputs / (2 * outputs)).min(inputs - 1)
-}
-
+#[inline]
 fn keys(d: f64) -> f64 {
     if d <= 1.0 {
         (1.5 * d - 2.5) * d * d + 1.0
@@ -46,51 +128,14 @@ fn keys(d: f64) -> f64 {
     }
 }
 
-fn interpolate(
-    output: u32,
-    outputs: u32,
-    inputs: u32,
-    reach: std::ops::RangeInclusive<i64>,
-    kernel: impl Fn(f64) -> f64,
-    mut visit: impl FnMut(u32, f64),
-) {
-    // The sample point is (floor + part / whole), in exact integers.
-    let whole = 2 * i64::from(outputs);
-    let point = i64::from(2 * output + 1) * i64::from(inputs) - i64::from(outputs);
-    let floor = point.div_euclid(whole);
-    let part =
-        f64::from(u32::try_from(point.rem_euclid(whole)).unwrap_or(0)) / f64::from(2 * outputs);
-    let inside = reach.filter_map(|step| {
-        let input = u32::try_from(floor + step).ok().filter(|&i| i < inputs)?;
-        let distance = match step {
-            -1 => part + 1.0,
-            0 => part,
-            1 => 1.0 - part,
-            _ => 2.0 - part,
-        };
-        Some((input, kernel(distance)))
-    });
-    let total: f64 = inside.clone().map(|(_, weight)| weight).sum();
-    inside.for_each(|(input, weight)| visit(input, weight / total));
-}
-
-fn area(output: u32, outputs: u32, inputs: u32, mut visit: impl FnMut(u32, f64)) {
-    // In units of 1 / outputs: output o covers [o inputs, (o + 1) inputs), input i covers
-    // [i outputs, (i + 1) outputs).
-    let (start, end) = (output * inputs, (output + 1) * inputs);
-    for input in start / outputs..end.div_ceil(outputs) {
-        let overlap = end.min((input + 1) * outputs) - start.max(input * outputs);
-        visit(input, f64::from(overlap) / f64::from(inputs));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn taps(filter: Filter, output: u32, outputs: u32, inputs: u32) -> Vec<(u32, f64)> {
-        let mut taps = Vec::new();
-        for_each_tap(filter, output, outputs, inputs, |i, w| taps.push((i, w)));
+        let mut weights = [0.0; MOST_TAPS];
+        let (first, count) = Resize::new(filter, outputs, inputs).row(output, &mut weights);
+        let mut taps: Vec<_> = (first..).zip(weights).take(count).collect();
         taps.retain(|t| t.1 != 0.0);
         taps
     }

@@ -1,9 +1,12 @@
 //! Resampling: from a native band raster, or from a view, to a view, in one pass per axis.
 
 mod kernel;
+mod mean;
 mod separable;
 mod taps;
 
-pub(crate) use kernel::for_each_tap;
-pub(crate) use separable::{Affine, Buffers, resample};
-pub(crate) use taps::{Axis, Grid, Taps};
+pub(crate) use mean::{combine, mean_of_view};
+pub(crate) use separable::{
+    Affine, Buffers, Columns, Raster, along_columns, along_columns_to_view, stride,
+};
+pub(crate) use taps::{Across, Axis, Grid, Taps, Zoom};

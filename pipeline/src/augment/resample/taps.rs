@@ -1,9 +1,12 @@
 //! One axis of a resampling, as weights on neighbouring source pixels.
 
+use std::ops::Range;
+
 use chipmill_schemas::augment::Filter;
 
-use super::for_each_tap;
+use super::kernel::{MOST_TAPS, Resize};
 use crate::augment::scratch::reserve;
+use crate::simd::{LANES, Pick, Row};
 
 /// Most weights of one output: 16, for 120 pixels averaged to 8.
 const WIDEST: usize = 16;
@@ -23,52 +26,58 @@ pub(crate) struct Axis {
     pub(crate) filter: Filter,
 }
 
+/// Most native pixels that one pixel of the grid depends on.
+const GRID_TAPS: usize = 4;
+
 /// How a raster of `native` pixels a side is brought to the grid that windows are cut from: one row
 /// of weights a grid pixel.
 #[derive(Debug, Clone)]
 pub(crate) struct Grid {
     native: u32,
-    /// `(first native pixel, weights)` of every grid pixel.
-    rows: Vec<(u32, Vec<f64>)>,
+    /// Native pixels that a grid pixel depends on, at most.
+    taps: usize,
+    rows: Vec<GridRow>,
+}
+
+/// Weights of one grid pixel; those beyond [`Grid::taps`] are 0.
+#[derive(Debug, Clone, Copy, Default)]
+struct GridRow {
+    first: u32,
+    weights: [f64; GRID_TAPS],
 }
 
 impl Grid {
     pub(crate) fn new(native: u32, side: u32, filter: Filter) -> Self {
+        let resize = Resize::new(filter, side, native);
+        let mut taps = 1;
         let row = |pixel| {
-            let (mut first, mut weights) = (0, Vec::new());
-            for_each_tap(filter, pixel, side, native, |input, weight| {
-                // Zeros at either end, as where sizes are equal, would only widen all sums.
-                if weights.is_empty() && weight != 0.0 {
-                    first = input;
-                }
-                if !weights.is_empty() || weight != 0.0 {
-                    weights.push(weight);
-                }
-            });
-            let used = weights.iter().rposition(|&w| w != 0.0).map_or(0, |i| i + 1);
-            weights.truncate(used);
-            (first, weights)
+            let mut weights = [0.0; MOST_TAPS];
+            let (first, count) = resize.row(pixel, &mut weights);
+            // Zeros at either end, as where sizes are equal, would only widen all sums.
+            let is_used = |w: &f64| *w != 0.0;
+            let used = &weights[..count];
+            let low = used.iter().position(is_used).unwrap_or(0);
+            let high = used.iter().rposition(is_used).map_or(1, |i| i + 1);
+            taps = taps.max(high - low);
+            let mut row = GridRow {
+                first: first + u32::try_from(low).unwrap_or(0),
+                ..GridRow::default()
+            };
+            row.weights[..high - low].copy_from_slice(&used[low..high]);
+            row
         };
-        Self {
-            native,
-            rows: (0..side).map(row).collect(),
-        }
+        let rows = (0..side).map(row).collect();
+        Self { native, taps, rows }
     }
 
     pub(crate) fn native(&self) -> usize {
         self.native as usize
     }
 
-    /// Pixels of a side of the grid.
-    pub(crate) fn side(&self) -> u32 {
-        u32::try_from(self.rows.len()).unwrap_or(0)
-    }
-
     /// Native pixels that `span` neighbouring grid pixels touch, at most.
     fn reach(&self, span: usize) -> usize {
-        let widest = self.rows.iter().map(|r| r.1.len()).max().unwrap_or(1);
         let steps = (span - 1) * self.native();
-        (steps.div_ceil(self.rows.len()) + widest).min(self.native())
+        (steps.div_ceil(self.rows.len()) + self.taps).min(self.native())
     }
 }
 
@@ -80,94 +89,175 @@ pub(crate) struct Taps {
     pub(crate) width: usize,
     pub(crate) starts: Vec<u32>,
     pub(crate) weights: Vec<f32>,
-    /// One output's weights on all native pixels, in double precision.
-    dense: Vec<f64>,
 }
 
-impl Taps {
-    /// Folds mirroring, window, resize and the way from native pixels to the grid into one row of
-    /// weights for each of `outputs` pixels. Reuses this value's memory.
-    pub(crate) fn set(&mut self, axis: &Axis, grid: &Grid, outputs: u32) {
-        let native = grid.native();
-        self.width = padded(grid.reach(span(axis, outputs)), native);
-        self.starts.clear();
-        self.weights.clear();
-        self.dense.resize(native, 0.0);
+/// One axis as weights on pixels of the grid; the same for all resolutions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Zoom {
+    /// Grid pixels that one output depends on, at most.
+    span: usize,
+    /// From each output's first grid pixel to the next: 1, or -1 where the grid is mirrored.
+    step: u32,
+    rows: Vec<ZoomRow>,
+}
+
+/// Weights of one output.
+#[derive(Debug, Clone, Copy)]
+struct ZoomRow {
+    first: u32,
+    count: usize,
+    weights: [f64; MOST_TAPS],
+}
+
+impl Zoom {
+    /// Folds mirroring, window and resize of a grid of `side` pixels.
+    pub(crate) fn set(&mut self, axis: &Axis, side: u32, outputs: u32) {
+        let resize = Resize::new(axis.filter, outputs, axis.length);
+        self.span = resize.span();
+        self.step = if axis.reversed_in { u32::MAX } else { 1 };
+        self.rows.clear();
         for output in 0..outputs {
-            let output = if axis.reversed_out {
-                outputs - 1 - output
-            } else {
-                output
-            };
-            let (mut low, mut high) = (native, 0);
-            let dense = &mut self.dense;
-            for_each_tap(
-                axis.filter,
-                output,
-                outputs,
-                axis.length,
-                |pixel, weight| {
-                    let pixel = axis.start + pixel;
-                    let pixel = if axis.reversed_in {
-                        grid.side() - 1 - pixel
-                    } else {
-                        pixel
-                    };
-                    let (first, row) = &grid.rows[pixel as usize];
-                    let first = *first as usize;
-                    low = low.min(first);
-                    high = high.max(first + row.len());
-                    for (sum, w) in dense[first..].iter_mut().zip(row) {
-                        *sum += weight * w;
-                    }
+            let mut weights = [0.0; MOST_TAPS];
+            let (first, count) = resize.row(output, &mut weights);
+            let first = axis.start + first;
+            self.rows.push(ZoomRow {
+                first: if axis.reversed_in {
+                    side - 1 - first
+                } else {
+                    first
                 },
-            );
-            self.push(low, high);
+                count,
+                weights,
+            });
+        }
+        if axis.reversed_out {
+            self.rows.reverse();
         }
     }
 
-    /// Takes the memory for `side` outputs from at most `largest` inputs.
-    pub(crate) fn reserve(&mut self, side: usize, largest: usize) {
+    pub(crate) fn reserve(&mut self, side: usize) {
+        reserve(&mut self.rows, side);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<ZoomRow>()
+    }
+}
+
+impl Taps {
+    /// Folds an axis and the way from native pixels to the grid into one row of weights for each pixel
+    /// of the result. Reuses this value's memory.
+    pub(crate) fn set(&mut self, zoom: &Zoom, grid: &Grid) {
+        let native = grid.native();
+        let outputs = zoom.rows.len();
+        self.width = padded(grid.reach(zoom.span), native);
+        self.starts.clear();
+        self.weights.clear();
+        self.weights.resize(outputs * self.width, 0.0);
+        let lines = self.weights.chunks_exact_mut(self.width);
+        for (row, line) in zoom.rows.iter().zip(lines) {
+            let furthest = u32::try_from(row.count - 1)
+                .unwrap_or(0)
+                .wrapping_mul(zoom.step);
+            let lowest = row.first.min(row.first.wrapping_add(furthest));
+            let low = grid.rows[lowest as usize].first as usize;
+            let begin = low.min(native - self.width);
+            self.starts.push(u32::try_from(begin).unwrap_or(0));
+            fold(grid, row, zoom.step, begin, line);
+        }
+    }
+
+    /// Takes the memory for `side` outputs.
+    pub(crate) fn reserve(&mut self, side: usize) {
         reserve(&mut self.starts, side);
         reserve(&mut self.weights, side * WIDEST);
-        reserve(&mut self.dense, largest);
     }
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let weights = self.weights.capacity() * size_of::<f32>();
-        let starts = self.starts.capacity() * size_of::<u32>();
-        weights + starts + self.dense.capacity() * size_of::<f64>()
+        weights + self.starts.capacity() * size_of::<u32>()
     }
 
-    /// Takes the dense weights in `low..high` as the next output's and clears them.
-    #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-    fn push(&mut self, low: usize, high: usize) {
-        let start = low.min(self.dense.len() - self.width);
-        debug_assert!(high <= start + self.width, "the taps fit their width");
-        self.starts.push(u32::try_from(start).unwrap_or(0));
-        let window = &self.dense[start..start + self.width];
-        self.weights.extend(window.iter().map(|&w| w as f32));
-        self.dense[low..high].fill(0.0);
+    /// The inputs that some outputs depend on, one at least: first, and one past the last. Outputs run
+    /// along the inputs, up or down.
+    pub(crate) fn inputs(&self, outputs: Range<usize>) -> Range<usize> {
+        match self.starts.get(outputs) {
+            Some([first, .., last]) => {
+                let (low, high) = (*first.min(last), *first.max(last));
+                low as usize..high as usize + self.width
+            }
+            Some([only]) => *only as usize..*only as usize + self.width,
+            _ => 0..0,
+        }
     }
 
-    /// The inputs that any output depends on: first, and one past the last.
-    pub(crate) fn inputs(&self) -> (usize, usize) {
-        let first = self.starts.iter().min().copied().unwrap_or(0) as usize;
-        let last = self.starts.iter().max().copied().unwrap_or(0) as usize;
-        (first, last + self.width)
+    /// The inputs that any output depends on.
+    pub(crate) fn all_inputs(&self) -> Range<usize> {
+        self.inputs(0..self.starts.len())
+    }
+
+    /// How often each input counts over all outputs: the sum of its weights.
+    pub(crate) fn totals(&self, totals: &mut [f32]) {
+        totals.fill(0.0);
+        for (&start, weights) in self
+            .starts
+            .iter()
+            .zip(self.weights.chunks_exact(self.width))
+        {
+            for (total, weight) in totals[start as usize..].iter_mut().zip(weights) {
+                *total += weight;
+            }
+        }
     }
 }
 
-/// Grid pixels that one output depends on, at most.
-fn span(axis: &Axis, outputs: u32) -> usize {
-    if axis.length >= 2 * outputs {
-        return axis.length.div_ceil(outputs) as usize + 1;
+/// Adds up the weights of an output's grid rows into those of the native pixels from `begin` on.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn fold(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
+    if grid.taps > 1 {
+        return match line.len() {
+            ..=4 => fold_several::<4>(grid, zoom, step, begin, line),
+            _ => fold_several::<WIDEST>(grid, zoom, step, begin, line),
+        };
     }
-    match axis.filter {
-        Filter::Nearest => 1,
-        Filter::Bilinear => 2,
-        Filter::Bicubic => 4,
+    // Every grid pixel is one native pixel, and another one each.
+    let mut at = zoom.first;
+    for weight in &zoom.weights[..zoom.count] {
+        let row = &grid.rows[at as usize];
+        line[row.first as usize - begin] += (weight * row.weights[0]) as f32;
+        at = at.wrapping_add(step);
+    }
+}
+
+/// [`fold`] in `f64`, where several grid pixels depend on one native pixel; `line` has at most `N`
+/// weights.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn fold_several<const N: usize>(
+    grid: &Grid,
+    zoom: &ZoomRow,
+    step: u32,
+    begin: usize,
+    line: &mut [f32],
+) {
+    let mut sums = [[0.0; GRID_TAPS]; N];
+    let sums = sums.as_flattened_mut();
+    let mut at = zoom.first;
+    for weight in &zoom.weights[..zoom.count] {
+        let row = &grid.rows[at as usize];
+        let place = row.first as usize - begin;
+        if let Some(sums) = sums[place..].first_chunk_mut::<GRID_TAPS>() {
+            for (sum, w) in sums.iter_mut().zip(row.weights) {
+                *sum += weight * w;
+            }
+        }
+        at = at.wrapping_add(step);
+    }
+    for (to, sum) in line.iter_mut().zip(sums) {
+        *to = *sum as f32;
     }
 }
 
@@ -181,4 +271,46 @@ fn padded(width: usize, native: usize) -> usize {
         _ => width,
     };
     wider.min(native)
+}
+
+/// The weights of an axis along rows, arranged for sixteen outputs at a time. Outputs beyond the last
+/// have the weight 0.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Across {
+    pub(crate) picks: Vec<Pick>,
+    /// `[sixteen outputs][tap]`, each a row of sixteen.
+    pub(crate) weights: Vec<Row<f32>>,
+}
+
+impl Across {
+    pub(crate) fn set(&mut self, taps: &Taps) {
+        self.picks.clear();
+        self.weights.clear();
+        let width = taps.width;
+        let blocks = taps
+            .starts
+            .chunks(LANES)
+            .zip(taps.weights.chunks(LANES * width));
+        for (starts, weights) in blocks {
+            self.picks.push(Pick::new(starts));
+            for k in 0..width {
+                let mut row = [0.0; LANES];
+                for (to, weights) in row.iter_mut().zip(weights.chunks_exact(width)) {
+                    *to = weights[k];
+                }
+                self.weights.push(row);
+            }
+        }
+    }
+
+    pub(crate) fn reserve(&mut self, side: usize) {
+        reserve(&mut self.picks, side.div_ceil(LANES));
+        reserve(&mut self.weights, side.div_ceil(LANES) * WIDEST);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let picks = self.picks.capacity() * size_of::<Pick>();
+        picks + self.weights.capacity() * size_of::<Row<f32>>()
+    }
 }

@@ -1,0 +1,397 @@
+//! Lanes in two registers of AVX2: lanes 0 to 7 and 8 to 15.
+
+#![expect(unsafe_code, reason = "instructions of AVX2, and streaming stores")]
+
+use std::arch::x86_64::*;
+
+use super::{Lanes, Line, Line16, Pick, Row, Starts};
+use crate::rng::{PHILOX_MULTIPLIERS, PHILOX_WEYL};
+
+/// Proof that the processor has AVX2, FMA and F16C.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    pub(super) fn detect() -> Option<Self> {
+        let path = super::SimdPath::Avx2;
+        path.check().is_ok().then_some(Self(()))
+    }
+}
+
+/// Calls intrinsics.
+macro_rules! vector {
+    ($($body:tt)*) => {
+        // SAFETY: a value of `Avx2` exists only where the processor has the instructions; memory is
+        // reached through references to at least as many values as the instruction touches.
+        unsafe { $($body)* }
+    };
+}
+
+/// Does the same with both registers.
+macro_rules! halves {
+    ($intrinsic:ident $(::<$constant:tt>)?, $($argument:ident),+) => {
+        vector!([
+            $intrinsic$(::<$constant>)?($($argument[0]),+),
+            $intrinsic$(::<$constant>)?($($argument[1]),+),
+        ])
+    };
+}
+
+type Floats = [__m256; 2];
+type Words = [__m256i; 2];
+
+#[inline(always)]
+fn split<T>(row: &Row<T>) -> (&[T; 8], &[T; 8]) {
+    let (low, high) = row.split_at(8);
+    match (low.first_chunk(), high.first_chunk()) {
+        (Some(low), Some(high)) => (low, high),
+        _ => unreachable!("a row is two times eight values"),
+    }
+}
+
+impl Lanes for Avx2 {
+    type F = Floats;
+    type U = Words;
+    type H = [__m128i; 2];
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Floats {
+        vector!([_mm256_set1_ps(x); 2])
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Row<f32>) -> Floats {
+        let (low, high) = split(from);
+        vector!([
+            _mm256_loadu_ps(low.as_ptr()),
+            _mm256_loadu_ps(high.as_ptr())
+        ])
+    }
+
+    #[inline(always)]
+    fn store(self, v: Floats, to: &mut Row<f32>) {
+        let (low, high) = to.split_at_mut(8);
+        vector!({
+            _mm256_storeu_ps(low.as_mut_ptr(), v[0]);
+            _mm256_storeu_ps(high.as_mut_ptr(), v[1]);
+        });
+    }
+
+    #[inline(always)]
+    fn from_u16(self, from: &Row<u16>) -> Floats {
+        let (low, high) = split(from);
+        let [low, high] = [low, high].map(|half| half.as_ptr().cast());
+        vector!([
+            _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(low))),
+            _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(_mm_loadu_si128(high))),
+        ])
+    }
+
+    #[inline(always)]
+    fn add(self, a: Floats, b: Floats) -> Floats {
+        halves!(_mm256_add_ps, a, b)
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Floats, b: Floats) -> Floats {
+        halves!(_mm256_sub_ps, a, b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Floats, b: Floats) -> Floats {
+        halves!(_mm256_mul_ps, a, b)
+    }
+
+    #[inline(always)]
+    fn div(self, a: Floats, b: Floats) -> Floats {
+        halves!(_mm256_div_ps, a, b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Floats, b: Floats, c: Floats) -> Floats {
+        halves!(_mm256_fmadd_ps, a, b, c)
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: Floats) -> Floats {
+        halves!(_mm256_sqrt_ps, a)
+    }
+
+    #[inline(always)]
+    fn min(self, a: Floats, b: Floats) -> Floats {
+        halves!(_mm256_min_ps, a, b)
+    }
+
+    #[inline(always)]
+    fn max(self, a: Floats, b: Floats) -> Floats {
+        halves!(_mm256_max_ps, a, b)
+    }
+
+    #[inline(always)]
+    fn if_le(self, a: Floats, b: Floats, x: Floats, y: Floats) -> Floats {
+        let is_le = halves!(_mm256_cmp_ps::<_CMP_LE_OQ>, a, b);
+        halves!(_mm256_blendv_ps, y, x, is_le)
+    }
+
+    #[inline(always)]
+    fn splat_u(self, x: u32) -> Words {
+        vector!([_mm256_set1_epi32(x.cast_signed()); 2])
+    }
+
+    #[inline(always)]
+    fn load_u(self, from: &Row<u32>) -> Words {
+        let (low, high) = split(from);
+        let [low, high] = [low, high].map(|half| half.as_ptr().cast());
+        vector!([_mm256_loadu_si256(low), _mm256_loadu_si256(high)])
+    }
+
+    #[inline(always)]
+    fn add_u(self, a: Words, b: Words) -> Words {
+        halves!(_mm256_add_epi32, a, b)
+    }
+
+    #[inline(always)]
+    fn sub_u(self, a: Words, b: Words) -> Words {
+        halves!(_mm256_sub_epi32, a, b)
+    }
+
+    #[inline(always)]
+    fn and(self, a: Words, b: Words) -> Words {
+        halves!(_mm256_and_si256, a, b)
+    }
+
+    #[inline(always)]
+    fn xor(self, a: Words, b: Words) -> Words {
+        halves!(_mm256_xor_si256, a, b)
+    }
+
+    #[inline(always)]
+    fn shift_left<const N: u32>(self, a: Words) -> Words {
+        vector!({
+            let count = _mm_cvtsi32_si128(N.cast_signed());
+            [_mm256_sll_epi32(a[0], count), _mm256_sll_epi32(a[1], count)]
+        })
+    }
+
+    #[inline(always)]
+    fn shift_right<const N: u32>(self, a: Words) -> Words {
+        vector!({
+            let count = _mm_cvtsi32_si128(N.cast_signed());
+            [_mm256_srl_epi32(a[0], count), _mm256_srl_epi32(a[1], count)]
+        })
+    }
+
+    #[inline(always)]
+    fn bits(self, a: Floats) -> Words {
+        halves!(_mm256_castps_si256, a)
+    }
+
+    #[inline(always)]
+    fn from_bits(self, a: Words) -> Floats {
+        halves!(_mm256_castsi256_ps, a)
+    }
+
+    #[inline(always)]
+    fn from_i32(self, a: Words) -> Floats {
+        halves!(_mm256_cvtepi32_ps, a)
+    }
+
+    #[inline(always)]
+    fn pick_index(self, pick: &Pick) -> Words {
+        self.load_u(&pick.half)
+    }
+
+    #[inline(always)]
+    fn close_sum<const W: usize>(
+        self,
+        line: &Line16,
+        starts: Starts,
+        index: Words,
+        weights: &[Floats; W],
+    ) -> Floats {
+        let [low, high] = starts.eights;
+        let (Some(low), Some(high)) = (
+            line.get(low..low + 8 + W - 1),
+            line.get(high..high + 8 + W - 1),
+        ) else {
+            return self.splat(0.0);
+        };
+        // SAFETY: both windows hold eight values from every `k` below `W` on; the processor has AVX2.
+        let tap = |k: usize| unsafe {
+            [
+                _mm256_permutevar8x32_ps(_mm256_loadu_ps(low.as_ptr().add(k)), index[0]),
+                _mm256_permutevar8x32_ps(_mm256_loadu_ps(high.as_ptr().add(k)), index[1]),
+            ]
+        };
+        let mut sum = self.mul(tap(0), weights[0]);
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            sum = self.mul_add(tap(k), *weight, sum);
+        }
+        sum
+    }
+
+    /// Even counters in one register and odd ones in another, a word in the low half of 64 bits; what
+    /// is above it does not matter.
+    #[inline(always)]
+    fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [Words; 4] {
+        vector!({
+            let wide = |x: u32| _mm256_set1_epi64x(i64::from(x));
+            let start = wide(first[0]);
+            let rest = [wide(first[1]), wide(first[2]), wide(first[3])];
+            // Even and odd counters of the lanes 0 to 7, then of 8 to 15.
+            let offsets = [
+                _mm256_setr_epi64x(0, 2, 4, 6),
+                _mm256_setr_epi64x(1, 3, 5, 7),
+                _mm256_setr_epi64x(8, 10, 12, 14),
+                _mm256_setr_epi64x(9, 11, 13, 15),
+            ];
+            let mut c = offsets.map(|offset| {
+                let counter = _mm256_add_epi64(start, offset);
+                [counter, rest[0], rest[1], rest[2]]
+            });
+            let [m0, m1] = PHILOX_MULTIPLIERS.map(wide);
+            let mut key = key;
+            for _ in 0..ROUNDS {
+                let [k0, k1] = key.map(wide);
+                for c in &mut c {
+                    let product0 = _mm256_mul_epu32(c[0], m0);
+                    let product1 = _mm256_mul_epu32(c[2], m1);
+                    // The shift, and a shuffle that does the same to the half that matters: they run
+                    // on different ports.
+                    let high0 = _mm256_srli_epi64::<32>(product0);
+                    let high1 = _mm256_shuffle_epi32::<0b11_11_01_01>(product1);
+                    *c = [
+                        _mm256_xor_si256(_mm256_xor_si256(c[1], k0), high1),
+                        product1,
+                        _mm256_xor_si256(_mm256_xor_si256(c[3], k1), high0),
+                        product0,
+                    ];
+                }
+                key = [
+                    key[0].wrapping_add(PHILOX_WEYL[0]),
+                    key[1].wrapping_add(PHILOX_WEYL[1]),
+                ];
+            }
+            // Low halves of the odd counters go to the odd lanes.
+            let merge = |even, odd| {
+                let odd = _mm256_shuffle_epi32::<0b10_10_00_00>(odd);
+                _mm256_blend_epi32::<0b1010_1010>(even, odd)
+            };
+            let word = |w: usize| [merge(c[0][w], c[1][w]), merge(c[2][w], c[3][w])];
+            [word(0), word(1), word(2), word(3)]
+        })
+    }
+
+    #[inline(always)]
+    fn to_f16(self, v: Floats) -> [__m128i; 2] {
+        halves!(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>, v)
+    }
+
+    #[inline(always)]
+    fn to_bf16(self, v: Floats) -> [__m128i; 2] {
+        vector!({
+            let rounded = [bf16_words(v[0]), bf16_words(v[1])];
+            // Packing works within halves of registers: lanes 0-3, 8-11, 4-7, 12-15 come out.
+            let packed = _mm256_packus_epi32(rounded[0], rounded[1]);
+            let ordered = _mm256_permute4x64_epi64::<0b11_01_10_00>(packed);
+            [
+                _mm256_castsi256_si128(ordered),
+                _mm256_extracti128_si256::<1>(ordered),
+            ]
+        })
+    }
+
+    #[inline(always)]
+    fn store_half(self, v: [__m128i; 2], to: &mut Row<u16>) {
+        let (low, high) = to.split_at_mut(8);
+        vector!({
+            _mm_storeu_si128(low.as_mut_ptr().cast(), v[0]);
+            _mm_storeu_si128(high.as_mut_ptr().cast(), v[1]);
+        });
+    }
+
+    #[inline(always)]
+    fn stream(self, v: Floats, to: &mut Line) {
+        let (low, high) = to.0.split_at_mut(32);
+        // `Line` is aligned to 64 bytes: both halves have the alignment that these stores need.
+        vector!({
+            _mm256_stream_ps(low.as_mut_ptr().cast(), v[0]);
+            _mm256_stream_ps(high.as_mut_ptr().cast(), v[1]);
+        });
+    }
+
+    #[inline(always)]
+    fn stream_half(self, v: [[__m128i; 2]; 2], to: &mut Line) {
+        let (low, high) = to.0.split_at_mut(32);
+        vector!({
+            let both = v.map(|v| _mm256_set_m128i(v[1], v[0]));
+            _mm256_stream_si256(low.as_mut_ptr().cast(), both[0]);
+            _mm256_stream_si256(high.as_mut_ptr().cast(), both[1]);
+        });
+    }
+
+    #[inline(always)]
+    fn fence(self) {
+        vector!(_mm_sfence());
+    }
+
+    #[inline(always)]
+    fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
+        transpose8(from)
+    }
+}
+
+/// `bf16` in the low half of 32 bits.
+#[inline(always)]
+fn bf16_words(v: __m256) -> __m256i {
+    vector!({
+        let bits = _mm256_castps_si256(v);
+        let high = _mm256_srli_epi32::<16>(bits);
+        let is_odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+        let half = _mm256_add_epi32(is_odd, _mm256_set1_epi32(0x7FFF));
+        let rounded = _mm256_srli_epi32::<16>(_mm256_add_epi32(bits, half));
+        let quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
+        let is_nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v));
+        _mm256_blendv_epi8(rounded, quiet, is_nan)
+    })
+}
+
+/// `to[r][c] = from[c][r]`, with instructions of SSE2: pairs, fours and eights of words are interleaved
+/// in turn.
+#[inline(always)]
+pub(super) fn transpose8(from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
+    let r: [__m128i; 8] = bytemuck::cast(from);
+    vector!({
+        let a: [__m128i; 8] = [
+            _mm_unpacklo_epi16(r[0], r[1]),
+            _mm_unpacklo_epi16(r[2], r[3]),
+            _mm_unpacklo_epi16(r[4], r[5]),
+            _mm_unpacklo_epi16(r[6], r[7]),
+            _mm_unpackhi_epi16(r[0], r[1]),
+            _mm_unpackhi_epi16(r[2], r[3]),
+            _mm_unpackhi_epi16(r[4], r[5]),
+            _mm_unpackhi_epi16(r[6], r[7]),
+        ];
+        let b: [__m128i; 8] = [
+            _mm_unpacklo_epi32(a[0], a[1]),
+            _mm_unpackhi_epi32(a[0], a[1]),
+            _mm_unpacklo_epi32(a[4], a[5]),
+            _mm_unpackhi_epi32(a[4], a[5]),
+            _mm_unpacklo_epi32(a[2], a[3]),
+            _mm_unpackhi_epi32(a[2], a[3]),
+            _mm_unpacklo_epi32(a[6], a[7]),
+            _mm_unpackhi_epi32(a[6], a[7]),
+        ];
+        let c: [__m128i; 8] = [
+            _mm_unpacklo_epi64(b[0], b[4]),
+            _mm_unpackhi_epi64(b[0], b[4]),
+            _mm_unpacklo_epi64(b[1], b[5]),
+            _mm_unpackhi_epi64(b[1], b[5]),
+            _mm_unpacklo_epi64(b[2], b[6]),
+            _mm_unpackhi_epi64(b[2], b[6]),
+            _mm_unpacklo_epi64(b[3], b[7]),
+            _mm_unpackhi_epi64(b[3], b[7]),
+        ];
+        bytemuck::cast(c)
+    })
+}

@@ -1,0 +1,289 @@
+//! Lanes in one register of AVX-512.
+
+#![expect(unsafe_code, reason = "instructions of AVX-512, and streaming stores")]
+
+use std::arch::x86_64::*;
+
+use super::{LANES, Lanes, Line, Line16, Pick, Row, Starts};
+use crate::rng::{PHILOX_MULTIPLIERS, PHILOX_WEYL};
+
+/// Proof that the processor has AVX-512 F, BW, DQ and VL, AVX2, FMA and F16C.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    pub(super) fn detect() -> Option<Self> {
+        let path = super::SimdPath::Avx512;
+        path.check().is_ok().then_some(Self(()))
+    }
+}
+
+/// Calls intrinsics.
+macro_rules! vector {
+    ($($body:tt)*) => {
+        // SAFETY: a value of `Avx512` exists only where the processor has the instructions; memory is
+        // reached through references to exactly as many values as the instruction touches.
+        unsafe { $($body)* }
+    };
+}
+
+impl Lanes for Avx512 {
+    type F = __m512;
+    type U = __m512i;
+    type H = __m256i;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        vector!(_mm512_set1_ps(x))
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Row<f32>) -> __m512 {
+        vector!(_mm512_loadu_ps(from.as_ptr()))
+    }
+
+    #[inline(always)]
+    fn store(self, v: __m512, to: &mut Row<f32>) {
+        vector!(_mm512_storeu_ps(to.as_mut_ptr(), v));
+    }
+
+    #[inline(always)]
+    fn from_u16(self, from: &Row<u16>) -> __m512 {
+        vector!({
+            let words = _mm256_loadu_si256(from.as_ptr().cast());
+            _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(words))
+        })
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        vector!(_mm512_add_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        vector!(_mm512_sub_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        vector!(_mm512_mul_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        vector!(_mm512_div_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        vector!(_mm512_fmadd_ps(a, b, c))
+    }
+
+    #[inline(always)]
+    fn sqrt(self, a: __m512) -> __m512 {
+        vector!(_mm512_sqrt_ps(a))
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        vector!(_mm512_min_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        vector!(_mm512_max_ps(a, b))
+    }
+
+    #[inline(always)]
+    fn if_le(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        vector!(_mm512_mask_blend_ps(
+            _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b),
+            y,
+            x
+        ))
+    }
+
+    #[inline(always)]
+    fn splat_u(self, x: u32) -> __m512i {
+        vector!(_mm512_set1_epi32(x.cast_signed()))
+    }
+
+    #[inline(always)]
+    fn load_u(self, from: &Row<u32>) -> __m512i {
+        vector!(_mm512_loadu_si512(from.as_ptr().cast()))
+    }
+
+    #[inline(always)]
+    fn add_u(self, a: __m512i, b: __m512i) -> __m512i {
+        vector!(_mm512_add_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn sub_u(self, a: __m512i, b: __m512i) -> __m512i {
+        vector!(_mm512_sub_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn and(self, a: __m512i, b: __m512i) -> __m512i {
+        vector!(_mm512_and_si512(a, b))
+    }
+
+    #[inline(always)]
+    fn xor(self, a: __m512i, b: __m512i) -> __m512i {
+        vector!(_mm512_xor_si512(a, b))
+    }
+
+    #[inline(always)]
+    fn shift_left<const N: u32>(self, a: __m512i) -> __m512i {
+        vector!(_mm512_slli_epi32::<N>(a))
+    }
+
+    #[inline(always)]
+    fn shift_right<const N: u32>(self, a: __m512i) -> __m512i {
+        vector!(_mm512_srli_epi32::<N>(a))
+    }
+
+    #[inline(always)]
+    fn bits(self, a: __m512) -> __m512i {
+        vector!(_mm512_castps_si512(a))
+    }
+
+    #[inline(always)]
+    fn from_bits(self, a: __m512i) -> __m512 {
+        vector!(_mm512_castsi512_ps(a))
+    }
+
+    #[inline(always)]
+    fn from_i32(self, a: __m512i) -> __m512 {
+        vector!(_mm512_cvtepi32_ps(a))
+    }
+
+    #[inline(always)]
+    fn pick_index(self, pick: &Pick) -> __m512i {
+        self.load_u(&pick.near)
+    }
+
+    #[inline(always)]
+    fn close_sum<const W: usize>(
+        self,
+        line: &Line16,
+        starts: Starts,
+        index: __m512i,
+        weights: &[__m512; W],
+    ) -> __m512 {
+        let start = starts.sixteen;
+        let Some(window) = line.get(start..start + LANES + W - 1) else {
+            return self.splat(0.0);
+        };
+        // SAFETY: `window` holds sixteen values from every `k` below `W` on; the processor has AVX-512.
+        let tap = |k: usize| unsafe {
+            _mm512_permutexvar_ps(index, _mm512_loadu_ps(window.as_ptr().add(k)))
+        };
+        let mut sum = self.mul(tap(0), weights[0]);
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            sum = self.mul_add(tap(k), *weight, sum);
+        }
+        sum
+    }
+
+    /// Even counters in one register and odd ones in another, a word in the low half of 64 bits; what
+    /// is above it does not matter.
+    #[inline(always)]
+    fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [__m512i; 4] {
+        vector!({
+            let wide = |x: u32| _mm512_set1_epi64(i64::from(x));
+            let start = wide(first[0]);
+            let even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
+            let odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
+            let rest = [wide(first[1]), wide(first[2]), wide(first[3])];
+            let mut c = [even, odd].map(|offset| {
+                let counter = _mm512_add_epi64(start, offset);
+                [counter, rest[0], rest[1], rest[2]]
+            });
+            let [m0, m1] = PHILOX_MULTIPLIERS.map(wide);
+            let mut key = key;
+            for _ in 0..ROUNDS {
+                let [k0, k1] = key.map(wide);
+                for c in &mut c {
+                    let product0 = _mm512_mul_epu32(c[0], m0);
+                    let product1 = _mm512_mul_epu32(c[2], m1);
+                    // The shift, and a shuffle that does the same to the half that matters: they run
+                    // on different ports.
+                    let high0 = _mm512_srli_epi64::<32>(product0);
+                    let high1 = _mm512_shuffle_epi32::<0b11_11_01_01>(product1);
+                    // 0x96: the exclusive or of three.
+                    *c = [
+                        _mm512_ternarylogic_epi64::<0x96>(high1, c[1], k0),
+                        product1,
+                        _mm512_ternarylogic_epi64::<0x96>(high0, c[3], k1),
+                        product0,
+                    ];
+                }
+                key = [
+                    key[0].wrapping_add(PHILOX_WEYL[0]),
+                    key[1].wrapping_add(PHILOX_WEYL[1]),
+                ];
+            }
+            let [even, odd] = c;
+            // Low halves of the odd counters go to the odd lanes.
+            let merge = |even, odd| _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xAAAA, odd);
+            [
+                merge(even[0], odd[0]),
+                merge(even[1], odd[1]),
+                merge(even[2], odd[2]),
+                merge(even[3], odd[3]),
+            ]
+        })
+    }
+
+    #[inline(always)]
+    fn to_f16(self, v: __m512) -> __m256i {
+        vector!(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v))
+    }
+
+    #[inline(always)]
+    fn to_bf16(self, v: __m512) -> __m256i {
+        vector!({
+            let bits = _mm512_castps_si512(v);
+            let high = _mm512_srli_epi32::<16>(bits);
+            let is_odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+            let half = _mm512_add_epi32(is_odd, _mm512_set1_epi32(0x7FFF));
+            let rounded = _mm512_srli_epi32::<16>(_mm512_add_epi32(bits, half));
+            let quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
+            let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+            _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(is_nan, rounded, quiet))
+        })
+    }
+
+    #[inline(always)]
+    fn store_half(self, v: __m256i, to: &mut Row<u16>) {
+        vector!(_mm256_storeu_si256(to.as_mut_ptr().cast(), v));
+    }
+
+    #[inline(always)]
+    fn stream(self, v: __m512, to: &mut Line) {
+        // `Line` is aligned to the 64 bytes that this store needs.
+        vector!(_mm512_stream_ps(to.0.as_mut_ptr().cast(), v));
+    }
+
+    #[inline(always)]
+    fn stream_half(self, v: [__m256i; 2], to: &mut Line) {
+        vector!({
+            let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(v[0]), v[1]);
+            _mm512_stream_si512(to.0.as_mut_ptr().cast(), both);
+        });
+    }
+
+    #[inline(always)]
+    fn fence(self) {
+        vector!(_mm_sfence());
+    }
+
+    #[inline(always)]
+    fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
+        super::avx2::transpose8(from)
+    }
+}
+
+const _: () = assert!(size_of::<__m512>() == size_of::<Row<f32>>() && LANES == 16);

@@ -1,0 +1,192 @@
+//! Sixteen numbers at a time, the same bits on every processor.
+//!
+//! Kernels are written once, over [`Lanes`]: sixteen logical lanes, whatever the width of the
+//! registers. Every operation is rounded as IEEE 754 says, products and sums are fused only where a
+//! kernel says so ([`Lanes::mul_add`]), and sums over many values have the order of the lanes; so all
+//! three implementations give the same bits, and which one runs is a question of speed alone.
+//!
+//! `unsafe` stands in `avx2.rs`, `avx512.rs` and the macro [`kernel`]; each says there why it holds:
+//! a value of type `Avx2` or `Avx512` is made only where the processor has been asked for its features.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod kernel;
+mod path;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512::Avx512;
+pub(crate) use kernel::kernel;
+pub(crate) use path::Simd;
+pub use path::{SimdError, SimdPath};
+pub(crate) use scalar::Scalar;
+
+/// Logical lanes.
+pub(crate) const LANES: usize = 16;
+
+/// Sixteen values in memory.
+pub(crate) type Row<T> = [T; LANES];
+
+/// A row of pixels as `f32`: the longest has 240, and vectors may read sixteen and the taps beyond.
+pub(crate) type Line16 = [f32; 272];
+
+/// One cache line, the unit of streaming stores.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+pub struct Line(pub(crate) [u8; 64]);
+
+/// Arithmetic on sixteen lanes. Methods are always inlined, so that a whole kernel is compiled for one
+/// kind of register.
+pub trait Lanes: Copy {
+    /// Sixteen `f32`.
+    type F: Copy;
+    /// Sixteen `u32`.
+    type U: Copy;
+    /// Sixteen half-precision numbers, as bits.
+    type H: Copy;
+
+    fn splat(self, x: f32) -> Self::F;
+    fn load(self, from: &Row<f32>) -> Self::F;
+    fn store(self, v: Self::F, to: &mut Row<f32>);
+    /// Widens sixteen unsigned integers.
+    fn from_u16(self, from: &Row<u16>) -> Self::F;
+
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a b + c`, rounded once.
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    fn sqrt(self, a: Self::F) -> Self::F;
+    /// `if a < b { a } else { b }`.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `if a > b { a } else { b }`.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `if a <= b { x } else { y }`.
+    fn if_le(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
+
+    fn splat_u(self, x: u32) -> Self::U;
+    fn load_u(self, from: &Row<u32>) -> Self::U;
+    fn add_u(self, a: Self::U, b: Self::U) -> Self::U;
+    fn sub_u(self, a: Self::U, b: Self::U) -> Self::U;
+    fn and(self, a: Self::U, b: Self::U) -> Self::U;
+    fn xor(self, a: Self::U, b: Self::U) -> Self::U;
+    fn shift_left<const N: u32>(self, a: Self::U) -> Self::U;
+    fn shift_right<const N: u32>(self, a: Self::U) -> Self::U;
+    fn bits(self, a: Self::F) -> Self::U;
+    fn from_bits(self, a: Self::U) -> Self::F;
+    /// The lanes as signed integers, rounded to `f32`.
+    fn from_i32(self, a: Self::U) -> Self::F;
+
+    /// What [`Self::close_sum`] needs of a pick, kept in a register.
+    fn pick_index(self, pick: &Pick) -> Self::U;
+
+    /// The weighted sums of sixteen outputs, where `pick.close`: lane `l` of tap `k` is
+    /// `line[start of output l + k]`; the first product is rounded, the others are fused, in order.
+    fn close_sum<const W: usize>(
+        self,
+        line: &Line16,
+        starts: Starts,
+        index: Self::U,
+        weights: &[Self::F; W],
+    ) -> Self::F;
+
+    /// Lane `l` is `line[start of output l + offset]`, at any distance.
+    fn gather(self, line: &Line16, pick: &Pick, offset: usize) -> Self::F {
+        let window = &line[pick.starts.sixteen + offset..];
+        self.load(&std::array::from_fn(|l| window[pick.near[l] as usize]))
+    }
+
+    /// The words of sixteen consecutive counters, `first` and those after it in its word 0 (which
+    /// wraps), after `ROUNDS` rounds of Philox 4x32: word `w` of counter `l` is lane `l` of `[w]`.
+    fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [Self::U; 4];
+
+    /// To `f16`, halves to even.
+    fn to_f16(self, v: Self::F) -> Self::H;
+    /// To `bf16`, halves to even.
+    fn to_bf16(self, v: Self::F) -> Self::H;
+    fn store_half(self, v: Self::H, to: &mut Row<u16>);
+
+    /// Writes past the caches, where there are such stores.
+    fn stream(self, v: Self::F, to: &mut Line);
+    /// The same for two times sixteen halves.
+    fn stream_half(self, v: [Self::H; 2], to: &mut Line);
+    /// Makes streamed values visible to other threads before anything that is stored after this.
+    fn fence(self);
+
+    /// `to[r][c] = from[c][r]`.
+    fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8];
+}
+
+/// Where the outputs of a [`Pick`] begin.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Starts {
+    /// First input of the outputs 0 to 7, and of 8 to 15.
+    pub(crate) eights: [usize; 2],
+    /// First input of all sixteen, the smaller of both.
+    pub(crate) sixteen: usize,
+}
+
+/// Where sixteen neighbouring outputs of a resampling along a row find their inputs: output `o` begins
+/// at `starts.sixteen + near[o]`, which is `starts.eights[o / 8] + half[o]`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pick {
+    pub(crate) starts: Starts,
+    /// Distances from `starts.eights`: below 8 where the pick is `close`.
+    pub(crate) half: Row<u32>,
+    /// Distances from `starts.sixteen`: below 16 where the pick is `close`.
+    pub(crate) near: Row<u32>,
+    /// All distances are small enough for permutations within registers.
+    pub(crate) close: bool,
+}
+
+impl Pick {
+    /// For up to sixteen outputs, which begin at `starts`; those that are missing begin where the last
+    /// one does.
+    pub(crate) fn new(starts: &[u32]) -> Self {
+        let last = starts.last().copied().unwrap_or(0);
+        let start: Row<u32> = std::array::from_fn(|l| starts.get(l).copied().unwrap_or(last));
+        let least = |part: &[u32]| part.iter().min().copied().unwrap_or(0);
+        let eights = [least(&start[..8]), least(&start[8..])];
+        let sixteen = eights[0].min(eights[1]);
+        let half: Row<u32> = std::array::from_fn(|l| start[l] - eights[l / 8]);
+        let near = start.map(|s| s - sixteen);
+        let starts = Starts {
+            eights: eights.map(|e| e as usize),
+            sixteen: sixteen as usize,
+        };
+        Self {
+            starts,
+            half,
+            near,
+            close: half.iter().all(|&d| d < 8) && near.iter().all(|&d| d < 16),
+        }
+    }
+}
+
+/// The sum of the lanes, in their order, in double precision.
+#[inline(always)]
+pub(crate) fn sum<L: Lanes>(lanes: L, v: L::F) -> f64 {
+    let mut values = [0.0; LANES];
+    lanes.store(v, &mut values);
+    values.iter().map(|&v| f64::from(v)).sum()
+}
+
+kernel! {
+    /// Makes what has been streamed visible to other threads before anything that is stored later.
+    pub(crate) fn fence(lanes) {
+        lanes.fence();
+    }
+}
+
+/// `v` within `low..=high`; `low` for NaN.
+#[inline(always)]
+pub(crate) fn clamp<L: Lanes>(lanes: L, v: L::F, low: L::F, high: L::F) -> L::F {
+    lanes.min(lanes.max(v, low), high)
+}

@@ -1,0 +1,271 @@
+//! Every operation of every path against plain code, bit by bit.
+
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use super::{LANES, Line, Line16, Pick, Row, Simd, SimdError, SimdPath, kernel};
+
+/// The paths of this processor.
+fn paths() -> Vec<Simd> {
+    let usable = SimdPath::ALL
+        .into_iter()
+        .filter(|path| path.check().is_ok());
+    usable.map(|path| Simd::new(path).unwrap()).collect()
+}
+
+kernel! {
+    /// What every operation on floats makes of three vectors.
+    fn floats(lanes, a: &Row<f32>, b: &Row<f32>, c: &Row<f32>) -> Vec<Row<f32>> {
+        let [x, y, z] = [lanes.load(a), lanes.load(b), lanes.load(c)];
+        let results = [
+            lanes.add(x, y),
+            lanes.sub(x, y),
+            lanes.mul(x, y),
+            lanes.div(x, y),
+            lanes.mul_add(x, y, z),
+            lanes.sqrt(x),
+            lanes.min(x, y),
+            lanes.max(x, y),
+            lanes.if_le(x, y, z, x),
+            lanes.splat(a[3]),
+        ];
+        let mut rows = Vec::new();
+        for result in results {
+            let mut row = [0.0; LANES];
+            lanes.store(result, &mut row);
+            rows.push(row);
+        }
+        rows
+    }
+}
+
+kernel! {
+    /// What every operation on words makes of two vectors; signed integers as bits of floats.
+    fn words(lanes, a: &Row<u32>, b: &Row<u32>) -> Vec<Row<f32>> {
+        let [x, y] = [lanes.load_u(a), lanes.load_u(b)];
+        let results = [
+            lanes.add_u(x, y),
+            lanes.sub_u(x, y),
+            lanes.and(x, y),
+            lanes.xor(x, y),
+            lanes.shift_left::<7>(x),
+            lanes.shift_right::<9>(x),
+            lanes.splat_u(a[5]),
+            lanes.bits(lanes.from_i32(x)),
+        ];
+        let mut rows = Vec::new();
+        for result in results {
+            let mut row = [0.0; LANES];
+            lanes.store(lanes.from_bits(result), &mut row);
+            rows.push(row);
+        }
+        rows
+    }
+}
+
+kernel! {
+    fn random(lanes, first: [u32; 4], key: [u32; 2]) -> Vec<Row<f32>> {
+        let mut rows = Vec::new();
+        for words in [lanes.philox::<7>(first, key), lanes.philox::<10>(first, key)] {
+            for word in words {
+                let mut row = [0.0; LANES];
+                lanes.store(lanes.from_bits(word), &mut row);
+                rows.push(row);
+            }
+        }
+        rows
+    }
+}
+
+kernel! {
+    /// Halves of both kinds, stored and streamed.
+    fn halves(lanes, a: &Row<f32>) -> [[Row<u16>; 3]; 2] {
+        let v = lanes.load(a);
+        let mut out = [[[0; LANES]; 3]; 2];
+        for (kind, half) in [lanes.to_f16(v), lanes.to_bf16(v)].into_iter().enumerate() {
+            lanes.store_half(half, &mut out[kind][0]);
+            let mut line = Line([0; 64]);
+            lanes.stream_half([half, half], &mut line);
+            lanes.fence();
+            let [first, second]: [Row<u16>; 2] = bytemuck::cast(line.0);
+            out[kind][1] = first;
+            out[kind][2] = second;
+        }
+        out
+    }
+}
+
+kernel! {
+    fn widened(lanes, a: &Row<u16>) -> (Row<f32>, Row<f32>) {
+        let mut row = [0.0; LANES];
+        lanes.store(lanes.from_u16(a), &mut row);
+        let mut line = Line([0; 64]);
+        lanes.stream(lanes.from_u16(a), &mut line);
+        lanes.fence();
+        (row, bytemuck::cast(line.0))
+    }
+}
+
+kernel! {
+    fn turned(lanes, a: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
+        lanes.transpose8(a)
+    }
+}
+
+kernel! {
+    fn picked(lanes, line: &Line16, pick: &Pick, weights: &[Row<f32>; 4]) -> [Row<f32>; 2] {
+        let mut loaded = [lanes.splat(0.0); 4];
+        for (to, from) in loaded.iter_mut().zip(weights) {
+            *to = lanes.load(from);
+        }
+        let mut out = [[0.0; LANES]; 2];
+        lanes.store(lanes.close_sum(line, pick.starts, lanes.pick_index(pick), &loaded), &mut out[0]);
+        lanes.store(lanes.gather(line, pick, 2), &mut out[1]);
+        out
+    }
+}
+
+fn bits(rows: &[Row<f32>]) -> Vec<u32> {
+    // Which NaN an operation gives is the one thing that IEEE 754 leaves open.
+    let bits = |v: &f32| if v.is_nan() { u32::MAX } else { v.to_bits() };
+    rows.as_flattened().iter().map(bits).collect()
+}
+
+fn row(words: [u32; LANES]) -> Row<f32> {
+    words.map(f32::from_bits)
+}
+
+proptest! {
+    #[test]
+    fn floats_have_the_same_bits_on_every_path(a: [u32; 16], b: [u32; 16], c: [u32; 16]) {
+        let [a, b, c] = [row(a), row(b), row(c)];
+        let expected = bits(&floats(paths()[0], &a, &b, &c));
+        for path in paths() {
+            prop_assert_eq!(bits(&floats(path, &a, &b, &c)), expected.clone());
+        }
+    }
+
+    #[test]
+    fn words_have_the_same_bits_on_every_path(a: [u32; 16], b: [u32; 16]) {
+        let expected = words(paths()[0], &a, &b).map_bits();
+        for path in paths() {
+            prop_assert_eq!(words(path, &a, &b).map_bits(), expected.clone());
+        }
+    }
+
+    #[test]
+    fn random_words_have_the_same_bits_on_every_path(first: [u32; 4], key: [u32; 2]) {
+        let expected = random(paths()[0], first, key).map_bits();
+        for path in paths() {
+            prop_assert_eq!(random(path, first, key).map_bits(), expected.clone());
+        }
+    }
+
+    #[test]
+    fn halves_are_those_of_the_conversion_of_one_value(a: [u32; 16], exponent in 100_u32..145) {
+        // Once any bits at all, once near the range of f16.
+        let near = a.map(|a| (a & 0x807F_FFFF) | (exponent << 23));
+        for a in [row(a), row(near)] {
+            let expected = [
+                a.map(|v| f16::from_f32(v).to_bits()),
+                a.map(|v| bf16::from_f32(v).to_bits()),
+            ];
+            for path in paths() {
+                prop_assert_eq!(halves(path, &a), expected.map(|e| [e; 3]));
+            }
+        }
+    }
+
+    #[test]
+    fn integers_are_widened_exactly_and_turned(a: [[u16; 8]; 8]) {
+        let first: Row<u16> = std::array::from_fn(|l| a[l / 8][l % 8]);
+        let expected = first.map(f32::from);
+        for path in paths() {
+            prop_assert_eq!(widened(path, &first), (expected, expected));
+            let turned = turned(path, a);
+            prop_assert!((0..64).all(|i| turned[i / 8][i % 8] == a[i % 8][i / 8]));
+        }
+    }
+
+    #[test]
+    fn picks_are_those_of_plain_indices(starts in prop::array::uniform16(0_u32..8), down: bool) {
+        let mut start: Row<u32> = std::array::from_fn(|l| starts[..=l].iter().sum::<u32>() / 8);
+        if down {
+            start.reverse();
+        }
+        let line: Line16 = std::array::from_fn(|i| (i as f32).sqrt());
+        let weights = [0.1, 0.7, -0.3, 0.5].map(|w| [w; LANES]);
+        let pick = Pick::new(&start);
+        prop_assert!(pick.close);
+        let at = |l: usize, k: usize| line[start[l] as usize + k];
+        let sum = |l: usize| (1..4).fold(at(l, 0) * 0.1, |s, k| at(l, k).mul_add(weights[k][0], s));
+        let expected: [Row<f32>; 2] = [std::array::from_fn(sum), std::array::from_fn(|l| at(l, 2))];
+        for path in paths() {
+            prop_assert_eq!(picked(path, &line, &pick, &weights), expected);
+        }
+    }
+}
+
+trait MapBits {
+    fn map_bits(&self) -> Vec<u32>;
+}
+
+impl MapBits for Vec<Row<f32>> {
+    fn map_bits(&self) -> Vec<u32> {
+        self.as_flattened().iter().map(|v| v.to_bits()).collect()
+    }
+}
+
+#[test]
+fn the_special_values_convert_to_halves_as_one_by_one() {
+    let specials = [
+        0.0,
+        -0.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        65_504.0,
+        65_519.9,
+        65_520.0,
+        6.0e-8,
+        2.98e-8,
+        f32::MIN_POSITIVE,
+        1.0e-45,
+        1.000_488_3,
+        1.001_464_8,
+        f32::MAX,
+        -1.0,
+    ];
+    let expected = [
+        specials.map(|v| f16::from_f32(v).to_bits()),
+        specials.map(|v| bf16::from_f32(v).to_bits()),
+    ];
+    for path in paths() {
+        assert_eq!(halves(path, &specials), expected.map(|e| [e; 3]));
+    }
+}
+
+#[test]
+fn paths_are_named_and_what_a_processor_lacks_is_told() {
+    for path in SimdPath::ALL {
+        assert_eq!(path.name().parse(), Ok(path));
+    }
+    assert_eq!("auto".parse(), Ok(SimdPath::best()));
+    assert!(SimdPath::best().check().is_ok() && SimdPath::Scalar.check().is_ok());
+    let unknown = "sse9".parse::<SimdPath>().unwrap_err().to_string();
+    assert_eq!(
+        unknown,
+        "no SIMD path is named `sse9`; there are auto, avx512, avx2 and scalar"
+    );
+    let lacking = SimdError::Unavailable {
+        path: SimdPath::Avx512,
+        missing: vec!["AVX-512 F", "AVX-512 VL"],
+    };
+    let text = lacking.to_string();
+    assert!(
+        text.starts_with(
+            "the SIMD path `avx512` needs AVX-512 F, AVX-512 VL, which this processor"
+        ),
+        "{text}"
+    );
+}
