@@ -298,3 +298,25 @@ fn several_labels_a_patch_are_compared_by_average_precision() {
     let dcl = result(&report, "b32", "dcl", "simclr", Endpoint::ProbeMacroAp);
     assert_eq!(dcl.verdict, Verdict::Above);
 }
+
+#[test]
+fn what_came_out_fits_into_a_sentence_however_many_comparisons_there_are() {
+    let report = complete(|e| {
+        for arm in &mut e.arms {
+            arm.name = format!("{}-level", arm.name);
+        }
+        let names: Vec<String> = e.arms.iter().take(4).map(|a| a.name.clone()).collect();
+        let pair = |(i, j): (usize, usize)| chipmill_schemas::experiment::Comparison {
+            a: names[i].clone(),
+            b: names[j].clone(),
+        };
+        e.families.truncate(1);
+        e.families[0].comparisons = [(0, 1), (0, 2), (0, 3), (1, 2)].map(pair).to_vec();
+        e.predictions.clear();
+    });
+    let sentence = &report.sentences[1];
+    assert!(
+        sentence.starts_with("At batch 32, no difference was detected in 4 comparisons, whose 95"),
+        "{sentence}"
+    );
+}

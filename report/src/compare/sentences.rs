@@ -10,6 +10,8 @@ use crate::number::{counted, fixed, float, grouped};
 
 /// Names of runs that a remark spells out.
 const NAMED_RUNS: usize = 6;
+/// Comparisons without a difference that a sentence spells out.
+const NAMED_LEVEL: usize = 3;
 
 pub(super) fn sentences(folder: &ComparisonFolder, report: &ComparisonReport) -> Vec<String> {
     vec![
@@ -26,7 +28,7 @@ fn asked(folder: &ComparisonFolder) -> String {
     let arms = counted(trained as u64, "arm was", "arms were");
     let beside = match random {
         0 => "",
-        _ => ", beside the encoder as it was initialised,",
+        _ => ", beside the encoder as it was initialised",
     };
     let families: Vec<&str> = experiment.families.iter().map(|f| f.title()).collect();
     let environment = |r: &super::ComparisonRun| r.folder.as_ref()?.environment.clone();
@@ -53,7 +55,7 @@ fn asked(folder: &ComparisonFolder) -> String {
         None => experiment.probe.task.clone().unwrap_or_default(),
     };
     format!(
-        "{} To find out, {arms} pretrained{patches} for {} with {} each, at {}{beside} and judged by the \
+        "{} To find out, {arms} pretrained{patches} for {} with {} each, at {}{beside}, and judged by the \
          {} of a classifier of frozen features on {target} (split {}) {}.",
         question(&experiment.question),
         counted(steps.unwrap_or(0), "step", "steps"),
@@ -144,7 +146,13 @@ fn family_words(experiment: &ExperimentConfig, results: &[&ComparisonResult]) ->
                 level_of(experiment),
                 p_words(result),
             )),
-            Verdict::NoDifference => level.push(format!("{a} and {b} ({interval})")),
+            Verdict::NoDifference => level.push(level_words(
+                experiment,
+                (a, b),
+                result,
+                estimate,
+                level.is_empty(),
+            )),
             Verdict::EstimateOnly => words.push(format!(
                 "{a} minus {b} is {} points ({}\u{a0}% interval {interval}, not judged)",
                 signed(estimate.mean),
@@ -153,13 +161,56 @@ fn family_words(experiment: &ExperimentConfig, results: &[&ComparisonResult]) ->
             Verdict::Incomplete => {}
         }
     }
-    if !level.is_empty() {
-        words.push(format!(
+    match level.len() {
+        0 => {}
+        few if few <= NAMED_LEVEL => words.push(format!(
             "no difference was detected between {}",
             level.join(", nor between ")
-        ));
+        )),
+        many => words.push(format!(
+            "no difference was detected in {} comparisons, whose {}\u{a0}% intervals lie within {}",
+            grouped(many as u64),
+            level_of(experiment),
+            hull(results)
+        )),
     }
     (!words.is_empty()).then(|| and(&words.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+/// The range of all intervals without a detected difference.
+fn hull(results: &[&ComparisonResult]) -> String {
+    let level = results
+        .iter()
+        .filter(|r| r.verdict == Verdict::NoDifference);
+    let intervals = level.filter_map(|r| Some(r.estimate.as_ref()?.t_interval));
+    let hull = intervals.reduce(|a, b| Interval {
+        low: a.low.min(b.low),
+        high: a.high.max(b.high),
+    });
+    hull.map(range).unwrap_or_default()
+}
+
+/// Two arms without a detected difference, and what remains possible. An interval that excludes 0 is
+/// that of one comparison alone; it needs the word that the correction does not bear it out.
+fn level_words(
+    experiment: &ExperimentConfig,
+    (a, b): (&str, &str),
+    result: &ComparisonResult,
+    estimate: &Estimate,
+    first: bool,
+) -> String {
+    let interval = estimate.t_interval;
+    let name = match first {
+        true => format!("{}\u{a0}% interval ", level_of(experiment)),
+        false => String::new(),
+    };
+    let alone = interval.is_above_zero() || interval.is_below_zero();
+    let but = if alone {
+        p_words(result)
+    } else {
+        String::new()
+    };
+    format!("{a} and {b} ({name}{}{but})", range(interval))
 }
 
 fn worth(experiment: &ExperimentConfig, report: &ComparisonReport) -> String {
@@ -313,4 +364,75 @@ pub(super) fn total_seconds(report: &ComparisonReport) -> Option<f64> {
     let seconds: Vec<f64> = report.runs.iter().filter_map(|r| r.seconds).collect();
     let total: f64 = seconds.iter().sum();
     (float(seconds.len() as u64) > 0.0).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chipmill_schemas::comparison::{PairedDifference, SignFlip};
+    use chipmill_schemas::experiment::Comparison;
+
+    fn result(low: f64, high: f64) -> ComparisonResult {
+        let interval = Interval { low, high };
+        ComparisonResult {
+            arms: Comparison {
+                a: "a".to_owned(),
+                b: "b".to_owned(),
+            },
+            endpoint: Endpoint::ProbeAccuracy,
+            estimate: Some(Estimate {
+                differences: vec![PairedDifference {
+                    seed: 0,
+                    difference: low,
+                }],
+                mean: f64::midpoint(low, high),
+                std: 0.01,
+                t_interval: interval,
+                bca_interval: interval,
+                p: 0.04,
+                p_method: SignFlip::Exact,
+            }),
+            simultaneous_interval: None,
+            p_holm: Some(0.16),
+            verdict: Verdict::NoDifference,
+            power: None,
+        }
+    }
+
+    fn experiment() -> ExperimentConfig {
+        let text = "name = \"n\"\nquestion = \"q\"\nseeds = [0]\n[probe]\ntask = \"notes4\"\n\
+                    [[arm]]\nname = \"a\"\n[[arm]]\nname = \"b\"\n[[family]]\nname = \"f\"\n";
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn an_interval_that_excludes_zero_alone_is_not_passed_off_as_level() {
+        let experiment = experiment();
+        let words = |result: &ComparisonResult| {
+            family_words(&experiment, &[result])
+                .unwrap()
+                .replace('\u{a0}', " ")
+        };
+        assert_eq!(
+            words(&result(0.001, 0.009)),
+            "no difference was detected between a and b (95 % interval +0.1 to +0.9, corrected p = 0.160)"
+        );
+        assert_eq!(
+            words(&result(-0.001, 0.009)),
+            "no difference was detected between a and b (95 % interval \u{2212}0.1 to +0.9)"
+        );
+    }
+
+    #[test]
+    fn lists_of_runs_read_well() {
+        assert_eq!(
+            listed_runs(&["x"], "were interrupted"),
+            "1 run was interrupted: x."
+        );
+        let many = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        assert_eq!(
+            listed_runs(&many, "are finished but not scored"),
+            "8 runs are finished but not scored: a, b, c, d, e, f and 2 more."
+        );
+    }
 }

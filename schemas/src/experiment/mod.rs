@@ -10,8 +10,6 @@
 mod endpoint;
 mod question;
 mod runs;
-#[cfg(test)]
-mod shipped;
 mod validate;
 
 use schemars::JsonSchema;

@@ -296,10 +296,7 @@ impl<'a> Trainer<'a> {
         let Some(watch) = &self.setting.watch else {
             return Ok(());
         };
-        let mut row = MetricsRow {
-            attempt: self.setting.attempt,
-            ..unmeasured()
-        };
+        let mut row = MetricsRow::unmeasured(0, self.setting.attempt);
         watch.score_initial(self.setting.config, &mut row)?;
         self.record(&row)?;
         self.clock = Clock::start();
@@ -396,23 +393,6 @@ impl<'a> Trainer<'a> {
         self.setting.run.write_status(&status)?;
         self.status_written = Instant::now();
         Ok(status)
-    }
-}
-
-/// A row of step 0: nothing has been measured.
-fn unmeasured() -> MetricsRow {
-    MetricsRow {
-        loss: f64::NAN,
-        learning_rate: f64::NAN,
-        contrastive_accuracy: f64::NAN,
-        alignment: f64::NAN,
-        uniformity: f64::NAN,
-        embedding_std: f64::NAN,
-        weight_norm: f64::NAN,
-        gradient_norm: f64::NAN,
-        pairs_per_s: f64::NAN,
-        data_wait: f64::NAN,
-        ..MetricsRow::default()
     }
 }
 

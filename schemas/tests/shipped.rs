@@ -1,12 +1,14 @@
 //! The experiments and configurations in `configs/`.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 
-use crate::augment::{Augment, Border, ColorModel, GaussianBlur, Jitter, Preset};
-use crate::config::{
+use chipmill_schemas::augment::{Augment, Border, ColorModel, GaussianBlur, Jitter, Preset};
+use chipmill_schemas::config::{
     ConfigError, LossKind, OptimizerKind, PretrainConfig, ScheduleKind, WeightGradient, resolve,
 };
-use crate::experiment::{ExperimentConfig, PlannedRun};
+use chipmill_schemas::experiment::{ExperimentConfig, PlannedRun};
 
 fn read(text: &str) -> Result<ExperimentConfig, ConfigError> {
     let experiment: ExperimentConfig = resolve(Some(("experiment.toml", text)), &[])?;
