@@ -31,7 +31,7 @@ output = 16
 [probe]
 task = "notes4"
 split = "i_mod_3"
-every_steps = 4
+every_steps = 2
 classifiers = ["multinomial", "one_vs_rest", "knn"]
 [endpoints]
 primary = "probe_accuracy"

@@ -52,7 +52,7 @@ impl ExperimentConfig {
         check_list("family", &families)?;
         for family in &self.families {
             for name in &family.arms {
-                let key = format!("family `{}`, arms", family.name);
+                let key = format!("family.{}.arms", family.name);
                 known(&key, name, &arms)?;
             }
         }
@@ -163,7 +163,7 @@ impl ExperimentConfig {
 
     fn check_comparisons(&self, family: &Family) -> Result<(), ConfigError> {
         let arms: Vec<&str> = self.arms_of(family).map(|a| a.name.as_str()).collect();
-        let key = format!("family `{}`, comparison", family.name);
+        let key = format!("family.{}.comparison", family.name);
         let mut seen = BTreeSet::new();
         for comparison in &family.comparisons {
             let (a, b) = (comparison.a.as_str(), comparison.b.as_str());
@@ -204,7 +204,7 @@ impl ExperimentConfig {
              the family for intervals alone",
             seeds_needed(count, alpha)
         );
-        Err(bad(format!("family `{}`", family.name), message))
+        Err(bad(format!("family.{}", family.name), message))
     }
 
     fn check_prediction(&self, key: &str, prediction: &Prediction) -> Result<(), ConfigError> {
@@ -297,7 +297,7 @@ impl ExperimentConfig {
                  first {} of {max_steps} steps",
                 self.endpoints.early_share
             );
-            return Err(bad(format!("family `{}`", run.family.name), message));
+            return Err(bad(format!("family.{}", run.family.name), message));
         }
         Ok(())
     }
