@@ -128,7 +128,7 @@ fn comparisons_that_the_seeds_cannot_resolve_are_refused_with_the_seeds_needed()
         "seeds = [0, 1, 2, 3, 4]",
     );
     assert!(
-        error.contains("family `b32`")
+        error.contains("family.b32")
             && error.contains("0.0625")
             && error.contains("6 seeds or more"),
         "{error}"
