@@ -13,10 +13,11 @@ use chipmill_pipeline::schemas::augment::{
 use chipmill_pipeline::schemas::band::Band;
 use chipmill_pipeline::schemas::config::{BandChoice, NamedBands, Normalise, ViewConfig};
 use chipmill_pipeline::schemas::statistics::SetStatistics;
-use chipmill_pipeline::{Augmenter, Scratch, ViewKey, philox};
+use chipmill_pipeline::{Augmenter, Element, Scratch, SimdPath, ViewKey, philox};
 use chipmill_store::PatchPixels;
 use cpu_time::CpuTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use half::{bf16, f16};
 
 fn patch() -> PatchPixels {
     let mut pixels = PatchPixels::zeroed();
@@ -54,12 +55,20 @@ fn augmenter(
     }
 }
 
+fn measure(group: &mut BenchmarkGroup<'_, CpuTime>, name: &str, augmenter: &Augmenter) {
+    measure_into::<f32>(group, name, augmenter);
+}
+
 /// Renders view after view into a ring as large as a batch, so that what is written to is not in
 /// cache.
-fn measure(group: &mut BenchmarkGroup<'_, CpuTime>, name: &str, augmenter: &Augmenter) {
+fn measure_into<E: Element>(
+    group: &mut BenchmarkGroup<'_, CpuTime>,
+    name: &str,
+    augmenter: &Augmenter,
+) {
     let pixels = patch();
     let mut scratch = Scratch::new();
-    let mut ring = vec![0.0; 64 * augmenter.view_len()];
+    let mut ring = vec![E::default(); 64 * augmenter.view_len()];
     let mut patch = 0;
     group.bench_function(name, |b| {
         b.iter(|| {
@@ -72,7 +81,7 @@ fn measure(group: &mut BenchmarkGroup<'_, CpuTime>, name: &str, augmenter: &Augm
             };
             let place = (patch % 64) as usize * augmenter.view_len();
             let out = &mut ring[place..][..augmenter.view_len()];
-            augmenter.render(black_box(&pixels), key, &mut scratch, out);
+            augmenter.render_into(black_box(&pixels), key, &mut scratch, out);
         });
     });
 }
@@ -90,6 +99,23 @@ fn presets(c: &mut Criterion<CpuTime>) {
             let name = format!("{preset}/{}x{side}x{side}", augmenter.bands());
             measure(&mut group, &name, &augmenter);
         }
+    }
+    group.finish();
+}
+
+/// Each path of vector instructions that this processor has, and each element.
+fn paths(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("path");
+    group.throughput(Throughput::Elements(1));
+    for preset in [Preset::Peers, Preset::Notes] {
+        let augmenter = augmenter(preset, None, NamedBands::All, 120);
+        for path in SimdPath::ALL {
+            if let Ok(augmenter) = augmenter.clone().with_simd(path) {
+                measure(&mut group, &format!("{preset}/{path}"), &augmenter);
+            }
+        }
+        measure_into::<f16>(&mut group, &format!("{preset}/f16"), &augmenter);
+        measure_into::<bf16>(&mut group, &format!("{preset}/bf16"), &augmenter);
     }
     group.finish();
 }
@@ -133,6 +159,6 @@ fn operations(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime).sample_size(20);
-    targets = presets, operations
+    targets = presets, paths, operations
 }
 criterion_main!(benches);

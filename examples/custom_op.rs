@@ -22,17 +22,22 @@ struct CloudShadow {
 
 /// Centre and radius, as parts of the view's side.
 struct Disc {
-    y: f64,
-    x: f64,
-    radius: f64,
+    y: f32,
+    x: f32,
+    radius: f32,
 }
 
 impl CloudShadow {
     fn draw(&self, random: &mut Random) -> Option<Disc> {
-        random.chance(self.p).then(|| Disc {
-            y: random.uniform(),
-            x: random.uniform(),
-            radius: random.between(0.1, 0.3),
+        if !random.chance(self.p) {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+        let mut between = |low, high| random.between(low, high) as f32;
+        Some(Disc {
+            y: between(0.0, 1.0),
+            x: between(0.0, 1.0),
+            radius: between(0.1, 0.3),
         })
     }
 }
@@ -47,16 +52,14 @@ impl CustomOp for CloudShadow {
             return;
         };
         let side = view.side();
+        let place = |pixel: usize| pixel as f32 / side as f32;
         for band in view.bands_mut() {
             for (y, row) in band.chunks_exact_mut(side).enumerate() {
                 for (x, value) in row.iter_mut().enumerate() {
-                    let (dy, dx) = (
-                        y as f64 / side as f64 - disc.y,
-                        x as f64 / side as f64 - disc.x,
-                    );
+                    let (dy, dx) = (place(y) - disc.y, place(x) - disc.x);
                     // Only basic arithmetic: the same bits on every machine.
                     let inside = 1.0 - (dy * dy + dx * dx) / (disc.radius * disc.radius);
-                    *value *= 1.0 - self.depth * inside.max(0.0) as f32;
+                    *value *= 1.0 - self.depth * inside.max(0.0);
                 }
             }
         }

@@ -73,7 +73,7 @@ impl sealed::Sealed for bf16 {
     }
 }
 
-/// A value of a view: `f32`, [`f16`] or [`bf16`].
+/// A value of a view: `f32`, [`struct@f16`] or [`bf16`].
 ///
 /// Views are computed in `f32` and rounded once, to the nearest value and halves to even, when they
 /// are written: a half view has exactly the bits of the `f32` view of the same key, converted.

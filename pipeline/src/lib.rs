@@ -38,7 +38,7 @@
 //!
 //! # Promises
 //! - A batch is a function of (store, rows, configuration, seed, epoch, ordinal), the same to the last
-//!   bit for any number of workers and any budget.
+//!   bit for any number of workers, any budget and any vector instructions ([`SimdPath`]).
 //! - [`LoaderState`], two numbers, is all that a run needs to go on where it was.
 //! - Everything in flight is counted in bytes, and the budget is decided at the start.
 //! - An unreadable patch, or a panic, is an error in the place of its batch that names the patch; with

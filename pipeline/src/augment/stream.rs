@@ -26,7 +26,7 @@ kernel! {
     }
 }
 
-/// [`write`] as part of a kernel.
+/// [`write()`] as part of a kernel.
 #[inline(always)]
 pub(super) fn write_values<L: Lanes, E: Element>(
     lanes: L,
@@ -36,15 +36,23 @@ pub(super) fn write_values<L: Lanes, E: Element>(
 ) {
     let per_line = size_of::<Line>() / size_of::<E>();
     let (head, lines, tail) = bytemuck::pod_align_to_mut::<E, Line>(out);
-    let (first, values) = values.split_at(head.len().min(values.len()));
-    for (to, value) in head.iter_mut().zip(first) {
-        *to = E::from_f32(*value);
+    let (first, rest) = values.split_at(head.len().min(values.len()));
+    if !head.is_empty() {
+        convert(first, head);
     }
-    let last = &values[values.len() - tail.len().min(values.len())..];
-    for (line, values) in lines.iter_mut().zip(values.chunks_exact(per_line)) {
+    for (line, values) in lines.iter_mut().zip(rest.chunks_exact(per_line)) {
         E::write_line(lanes, values, line, streams);
     }
-    for (to, value) in tail.iter_mut().zip(last) {
+    if !tail.is_empty() {
+        convert(&values[values.len() - tail.len().min(values.len())..], tail);
+    }
+}
+
+/// What fills no cache line: the ends of a view.
+#[cold]
+#[inline(never)]
+fn convert<E: Element>(values: &[f32], out: &mut [E]) {
+    for (to, value) in out.iter_mut().zip(values) {
         *to = E::from_f32(*value);
     }
 }

@@ -47,26 +47,26 @@ const ROOT_HALF: u32 = 0x3F35_04F3;
 /// `(ln(1 + t) - t) / t²` on `[sqrt(1/2) - 1, sqrt(2) - 1]`: the polynomial of this degree with the
 /// smallest relative error in `ln(1 + t)`, 1.8e-7.
 const LN: [f32; 7] = [
-    -0.500_003_23,
+    -0.500_003_2,
     0.333_347_15,
     -0.249_712_27,
     0.199_068_86,
     -0.172_432_43,
-    0.161_804_79,
-    -0.100_822_845,
+    0.161_804_8,
+    -0.100_822_84,
 ];
 
 /// `sqrt(-2 ln u)` with `u = ((word >> 14) + 1) / 2^18`.
 #[inline(always)]
 fn radius<L: Lanes>(lanes: L, word: L::U) -> L::F {
     let whole = lanes.add_u(lanes.shift_right::<14>(word), lanes.splat_u(1));
-    let bits = lanes.bits(lanes.from_i32(whole));
+    let bits = lanes.bits(lanes.round_i32(whole));
     // 2^18 u = 2^exponent (1 + t), with 1 + t between the roots of 1/2 and of 2.
     let root = lanes.splat_u(ROOT_HALF);
     let above = lanes.sub_u(bits, root);
-    let exponent = lanes.from_i32(lanes.shift_right::<23>(above));
+    let exponent = lanes.round_i32(lanes.shift_right::<23>(above));
     let mantissa = lanes.add_u(lanes.and(above, lanes.splat_u(0x007F_FFFF)), root);
-    let t = lanes.sub(lanes.from_bits(mantissa), lanes.splat(1.0));
+    let t = lanes.sub(lanes.as_floats(mantissa), lanes.splat(1.0));
     let series = lanes.mul(lanes.mul(t, t), polynomial(lanes, t, LN.map(|c| -2.0 * c)));
     let minus_two = lanes.splat(-2.0);
     let fraction = lanes.mul_add(t, minus_two, series);
@@ -88,7 +88,7 @@ const COSINE: [f32; 5] = [
     -0.499_999_05,
     0.041_663_585,
     -0.001_385_370_4,
-    2.315_393_1e-5,
+    2.315_393e-5,
 ];
 
 /// Cosine and sine of an angle that is uniform on the circle: the lowest 13 bits of `word` choose it from
@@ -98,13 +98,13 @@ fn direction<L: Lanes>(lanes: L, word: L::U) -> (L::F, L::F) {
     const SCALE: f32 = FRAC_PI_2 / (1_u32 << 31) as f32;
     // In the middle of its step, so that both signs are equally likely.
     const HALF_STEP: f32 = SCALE * (1_u32 << 18) as f32;
-    let turn = lanes.from_i32(lanes.shift_left::<19>(word));
+    let turn = lanes.round_i32(lanes.shift_left::<19>(word));
     let x = lanes.mul_add(turn, lanes.splat(SCALE), lanes.splat(HALF_STEP));
     let square = lanes.mul(x, x);
     let sine = lanes.mul(x, polynomial(lanes, square, SINE));
     let cosine = polynomial(lanes, square, COSINE);
     let sign = lanes.and(lanes.shift_left::<18>(word), lanes.splat_u(0x8000_0000));
-    (lanes.from_bits(lanes.xor(lanes.bits(cosine), sign)), sine)
+    (lanes.as_floats(lanes.xor(lanes.bits(cosine), sign)), sine)
 }
 
 #[cfg(test)]

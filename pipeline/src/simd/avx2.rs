@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Lanes, Line, Line16, Pick, Row, Starts};
+use super::{LINE, Lanes, Line, Line16, Pick, Row, Starts};
 use crate::rng::{PHILOX_MULTIPLIERS, PHILOX_WEYL};
 
 /// Proof that the processor has AVX2, FMA and F16C.
@@ -78,7 +78,7 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn from_u16(self, from: &Row<u16>) -> Floats {
+    fn widen(self, from: &Row<u16>) -> Floats {
         let (low, high) = split(from);
         let [low, high] = [low, high].map(|half| half.as_ptr().cast());
         vector!([
@@ -187,12 +187,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn from_bits(self, a: Words) -> Floats {
+    fn as_floats(self, a: Words) -> Floats {
         halves!(_mm256_castsi256_ps, a)
     }
 
     #[inline(always)]
-    fn from_i32(self, a: Words) -> Floats {
+    fn round_i32(self, a: Words) -> Floats {
         halves!(_mm256_cvtepi32_ps, a)
     }
 
@@ -228,6 +228,21 @@ impl Lanes for Avx2 {
             sum = self.mul_add(tap(k), *weight, sum);
         }
         sum
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "places in a line")]
+    fn gather(self, line: &Line16, pick: &Pick, offset: usize) -> Floats {
+        let start = self.splat_u((pick.starts.sixteen + offset) as u32);
+        let index = self.add_u(self.load_u(&pick.near), start);
+        let last = self.splat_u(LINE as u32 - 1);
+        // SAFETY: no index is beyond the last of the line's values; the processor has AVX2.
+        unsafe {
+            [
+                _mm256_i32gather_ps::<4>(line.as_ptr(), _mm256_min_epu32(index[0], last[0])),
+                _mm256_i32gather_ps::<4>(line.as_ptr(), _mm256_min_epu32(index[1], last[1])),
+            ]
+        }
     }
 
     /// Even counters in one register and odd ones in another, a word in the low half of 64 bits; what

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, Lanes, Line, Line16, Pick, Row, Starts};
+use super::{LANES, LINE, Lanes, Line, Line16, Pick, Row, Starts};
 use crate::rng::{PHILOX_MULTIPLIERS, PHILOX_WEYL};
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL, AVX2, FMA and F16C.
@@ -48,7 +48,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn from_u16(self, from: &Row<u16>) -> __m512 {
+    fn widen(self, from: &Row<u16>) -> __m512 {
         vector!({
             let words = _mm256_loadu_si256(from.as_ptr().cast());
             _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(words))
@@ -150,12 +150,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn from_bits(self, a: __m512i) -> __m512 {
+    fn as_floats(self, a: __m512i) -> __m512 {
         vector!(_mm512_castsi512_ps(a))
     }
 
     #[inline(always)]
-    fn from_i32(self, a: __m512i) -> __m512 {
+    fn round_i32(self, a: __m512i) -> __m512 {
         vector!(_mm512_cvtepi32_ps(a))
     }
 
@@ -185,6 +185,16 @@ impl Lanes for Avx512 {
             sum = self.mul_add(tap(k), *weight, sum);
         }
         sum
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "places in a line")]
+    fn gather(self, line: &Line16, pick: &Pick, offset: usize) -> __m512 {
+        let start = self.splat_u((pick.starts.sixteen + offset) as u32);
+        let index = self.add_u(self.load_u(&pick.near), start);
+        let last = self.splat_u(LINE as u32 - 1);
+        // SAFETY: no index is beyond the last of the line's values; the processor has AVX-512.
+        unsafe { _mm512_i32gather_ps::<4>(_mm512_min_epu32(index, last), line.as_ptr().cast()) }
     }
 
     /// Even counters in one register and odd ones in another, a word in the low half of 64 bits; what

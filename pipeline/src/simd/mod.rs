@@ -5,7 +5,7 @@
 //! kernel says so ([`Lanes::mul_add`]), and sums over many values have the order of the lanes; so all
 //! three implementations give the same bits, and which one runs is a question of speed alone.
 //!
-//! `unsafe` stands in `avx2.rs`, `avx512.rs` and the macro [`kernel`]; each says there why it holds:
+//! `unsafe` stands in `avx2.rs`, `avx512.rs` and the macro `kernel`; each says there why it holds:
 //! a value of type `Avx2` or `Avx512` is made only where the processor has been asked for its features.
 
 #[cfg(target_arch = "x86_64")]
@@ -34,7 +34,10 @@ pub(crate) const LANES: usize = 16;
 pub(crate) type Row<T> = [T; LANES];
 
 /// A row of pixels as `f32`: the longest has 240, and vectors may read sixteen and the taps beyond.
-pub(crate) type Line16 = [f32; 272];
+pub(crate) type Line16 = [f32; LINE];
+
+/// Values of a [`Line16`].
+pub(crate) const LINE: usize = 272;
 
 /// One cache line, the unit of streaming stores.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -55,7 +58,7 @@ pub trait Lanes: Copy {
     fn load(self, from: &Row<f32>) -> Self::F;
     fn store(self, v: Self::F, to: &mut Row<f32>);
     /// Widens sixteen unsigned integers.
-    fn from_u16(self, from: &Row<u16>) -> Self::F;
+    fn widen(self, from: &Row<u16>) -> Self::F;
 
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
@@ -80,9 +83,9 @@ pub trait Lanes: Copy {
     fn shift_left<const N: u32>(self, a: Self::U) -> Self::U;
     fn shift_right<const N: u32>(self, a: Self::U) -> Self::U;
     fn bits(self, a: Self::F) -> Self::U;
-    fn from_bits(self, a: Self::U) -> Self::F;
+    fn as_floats(self, a: Self::U) -> Self::F;
     /// The lanes as signed integers, rounded to `f32`.
-    fn from_i32(self, a: Self::U) -> Self::F;
+    fn round_i32(self, a: Self::U) -> Self::F;
 
     /// What [`Self::close_sum`] needs of a pick, kept in a register.
     fn pick_index(self, pick: &Pick) -> Self::U;
@@ -97,11 +100,9 @@ pub trait Lanes: Copy {
         weights: &[Self::F; W],
     ) -> Self::F;
 
-    /// Lane `l` is `line[start of output l + offset]`, at any distance.
-    fn gather(self, line: &Line16, pick: &Pick, offset: usize) -> Self::F {
-        let window = &line[pick.starts.sixteen + offset..];
-        self.load(&std::array::from_fn(|l| window[pick.near[l] as usize]))
-    }
+    /// Lane `l` is `line[start of output l + offset]`, at any distance; what lies beyond the line is its
+    /// last value.
+    fn gather(self, line: &Line16, pick: &Pick, offset: usize) -> Self::F;
 
     /// The words of sixteen consecutive counters, `first` and those after it in its word 0 (which
     /// wraps), after `ROUNDS` rounds of Philox 4x32: word `w` of counter `l` is lane `l` of `[w]`.

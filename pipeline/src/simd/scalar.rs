@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{LANES, Lanes, Line, Line16, Pick, Row, Starts};
+use super::{LANES, LINE, Lanes, Line, Line16, Pick, Row, Starts};
 use crate::rng::philox_rounds;
 
 /// Lanes in ordinary registers; the compiler vectorises what it can.
@@ -37,7 +37,8 @@ fn mul_add(a: f32, b: f32, c: f32) -> f32 {
     let bits = sum.to_bits();
     let is_even = bits & 1 == 0;
     let away = (error > 0.0) == (sum > 0.0);
-    let is_inexact = error > 0.0 || error < 0.0;
+    // Of a sum that is not finite the error is NaN, and the sum stays as it is.
+    let is_inexact = error.abs() > 0.0;
     let odd = if away { bits + 1 } else { bits.wrapping_sub(1) };
     f64::from_bits(if is_even && is_inexact { odd } else { bits }) as f32
 }
@@ -63,7 +64,7 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    fn from_u16(self, from: &Row<u16>) -> Self::F {
+    fn widen(self, from: &Row<u16>) -> Self::F {
         each(*from, f32::from)
     }
 
@@ -158,12 +159,12 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    fn from_bits(self, a: Self::U) -> Self::F {
+    fn as_floats(self, a: Self::U) -> Self::F {
         each(a, f32::from_bits)
     }
 
     #[inline(always)]
-    fn from_i32(self, a: Self::U) -> Self::F {
+    fn round_i32(self, a: Self::U) -> Self::F {
         each(a, |a| a.cast_signed() as f32)
     }
 
@@ -186,6 +187,14 @@ impl Lanes for Scalar {
             sum = self.mul_add(tap(k), *weight, sum);
         }
         sum
+    }
+
+    #[inline(always)]
+    fn gather(self, line: &Line16, pick: &Pick, offset: usize) -> Self::F {
+        let start = pick.starts.sixteen + offset;
+        each(pick.near, |near| {
+            line[(start + near as usize).min(LINE - 1)]
+        })
     }
 
     #[inline(always)]

@@ -51,12 +51,12 @@ kernel! {
             lanes.shift_left::<7>(x),
             lanes.shift_right::<9>(x),
             lanes.splat_u(a[5]),
-            lanes.bits(lanes.from_i32(x)),
+            lanes.bits(lanes.round_i32(x)),
         ];
         let mut rows = Vec::new();
         for result in results {
             let mut row = [0.0; LANES];
-            lanes.store(lanes.from_bits(result), &mut row);
+            lanes.store(lanes.as_floats(result), &mut row);
             rows.push(row);
         }
         rows
@@ -69,7 +69,7 @@ kernel! {
         for words in [lanes.philox::<7>(first, key), lanes.philox::<10>(first, key)] {
             for word in words {
                 let mut row = [0.0; LANES];
-                lanes.store(lanes.from_bits(word), &mut row);
+                lanes.store(lanes.as_floats(word), &mut row);
                 rows.push(row);
             }
         }
@@ -98,9 +98,9 @@ kernel! {
 kernel! {
     fn widened(lanes, a: &Row<u16>) -> (Row<f32>, Row<f32>) {
         let mut row = [0.0; LANES];
-        lanes.store(lanes.from_u16(a), &mut row);
+        lanes.store(lanes.widen(a), &mut row);
         let mut line = Line([0; 64]);
-        lanes.stream(lanes.from_u16(a), &mut line);
+        lanes.stream(lanes.widen(a), &mut line);
         lanes.fence();
         (row, bytemuck::cast(line.0))
     }

@@ -74,7 +74,7 @@ kernel! {
     /// Blurs some rows of `plane`, rows of `side` values, along themselves into `out`, rows of [`stride`]
     /// values.
     ///
-    /// `line` is memory of [`line`] values. A sum starts in the middle and goes outwards.
+    /// `line` is memory of [`line()`] values. A sum starts in the middle and goes outwards.
     fn blur_rows(
         lanes,
         plane: &[f32],
@@ -231,8 +231,11 @@ fn columns<L: Lanes, const N: usize>(
 ) {
     let weights = splats(lanes, weights);
     let len = out.len();
-    let above: [&[Row<f32>]; N] = std::array::from_fn(|k| &rows[(N - 1 - k) * len..][..len]);
-    let below: [&[Row<f32>]; N] = std::array::from_fn(|k| &rows[(N - 1 + k) * len..][..len]);
+    let (mut above, mut below) = ([&[][..]; N], [&[][..]; N]);
+    for k in 0..N {
+        above[k] = &rows[(N - 1 - k) * len..][..len];
+        below[k] = &rows[(N - 1 + k) * len..][..len];
+    }
     for (j, to) in out.iter_mut().enumerate() {
         let mut sum = lanes.mul(lanes.load(&above[0][j]), weights[0]);
         for k in 1..N {

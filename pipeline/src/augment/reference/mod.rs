@@ -4,7 +4,7 @@
 //! tested where they are made.
 
 mod agreement;
-mod torchvision;
+mod torchvision_tests;
 
 use chipmill_schemas::augment::{
     Augment, Border, Chance, ColorModel, Filter, GaussianBlur, GaussianNoise, Jitter, ZoomScale,

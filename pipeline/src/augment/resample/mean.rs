@@ -36,7 +36,9 @@ kernel! {
             }
             sums = lanes.mul_add(row, lanes.splat(weight), sums);
         }
-        (sum(lanes, sums) / total as f64) as f32
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+        let mean = (sum(lanes, sums) / total as f64) as f32;
+        mean
     }
 }
 

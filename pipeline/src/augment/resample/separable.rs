@@ -46,7 +46,7 @@ impl Pixel for u16 {
 
     #[inline(always)]
     fn load<L: Lanes>(lanes: L, from: &Row<Self>) -> L::F {
-        lanes.from_u16(from)
+        lanes.widen(from)
     }
 
     #[inline(always)]
@@ -397,35 +397,39 @@ fn weighted_rows<L: Lanes, const W: usize>(
     let stride = stride(y.starts.len());
     let first = (y.starts[o] as usize - top) * stride;
     let rows = &rows[first..][..W * stride];
-    let from: [&[Row<f32>]; W] =
-        std::array::from_fn(|k| rows[k * stride..][..stride].as_chunks().0);
-    weighted(lanes, from, &y.weights[o * W..], map, adds, out);
+    let out = &mut out.as_chunks_mut::<LANES>().0[..stride / LANES];
+    let mut from = [&[][..]; W];
+    let mut factors = [lanes.splat(0.0); W];
+    for k in 0..W {
+        from[k] = &rows[k * stride..][..stride].as_chunks::<LANES>().0[..out.len()];
+        factors[k] = lanes.splat(y.weights[o * W + k] * map.gain);
+    }
+    if adds {
+        for (j, to) in out.iter_mut().enumerate() {
+            let before = lanes.load(to);
+            lanes.store(fused_sum(lanes, &from, &factors, j, before), to);
+        }
+        return;
+    }
+    let offset = lanes.splat(map.offset);
+    for (j, to) in out.iter_mut().enumerate() {
+        lanes.store(fused_sum(lanes, &from, &factors, j, offset), to);
+    }
 }
 
-/// The weighted sum of rows, mapped: `out` is as long as a row.
+/// The weighted sum of value vector `j` of each row, beginning with `sum`.
 #[inline(always)]
-fn weighted<L: Lanes, const W: usize>(
+fn fused_sum<L: Lanes, const W: usize>(
     lanes: L,
-    from: [&[Row<f32>]; W],
-    weights: &[f32],
-    map: Affine,
-    adds: bool,
-    out: &mut [f32],
-) {
-    let out = &mut out.as_chunks_mut::<LANES>().0[..from[0].len()];
-    let from = from.map(|row| &row[..out.len()]);
-    let offset = lanes.splat(map.offset);
-    let mut factors = [offset; W];
-    for (factor, weight) in factors.iter_mut().zip(&weights[..W]) {
-        *factor = lanes.splat(weight * map.gain);
+    from: &[&[Row<f32>]; W],
+    factors: &[L::F; W],
+    j: usize,
+    mut sum: L::F,
+) -> L::F {
+    for k in 0..W {
+        sum = lanes.mul_add(lanes.load(&from[k][j]), factors[k], sum);
     }
-    for (j, to) in out.iter_mut().enumerate() {
-        let mut sum = if adds { lanes.load(to) } else { offset };
-        for (row, factor) in from.iter().zip(factors) {
-            sum = lanes.mul_add(lanes.load(&row[j]), factor, sum);
-        }
-        lanes.store(sum, to);
-    }
+    sum
 }
 
 #[inline(always)]

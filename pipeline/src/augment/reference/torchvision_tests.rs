@@ -99,6 +99,12 @@ fn operations(key: ViewKey) -> Vec<(Augment, Value)> {
     };
     let drawn = json!({"op": "gaussian_blur", "radius": radius(120), "sigma": sigma(&blur, draws)});
     all.push((Augment::GaussianBlur(blur), drawn));
+    all.extend(steps(draws));
+    all
+}
+
+/// Each step of the jitter alone.
+fn steps(draws: OpKey) -> Vec<(Augment, Value)> {
     let none = Jitter {
         brightness: 0.0,
         contrast: 0.0,
@@ -134,14 +140,14 @@ fn operations(key: ViewKey) -> Vec<(Augment, Value)> {
         ),
         (Step::Hue, "hue", Jitter { hue: 0.2, ..none }),
     ];
-    for (step, name, jitter) in steps {
+    let drawn = |(step, name, jitter)| {
         let factor = Drawn::new(&jitter, draws).factor(step, 0);
-        all.push((
+        (
             Augment::Jitter(jitter),
             json!({"op": name, "factor": factor}),
-        ));
-    }
-    all
+        )
+    };
+    steps.into_iter().map(drawn).collect()
 }
 
 fn write(folder: &Path, name: &str, values: &[f32]) -> PathBuf {

@@ -1,0 +1,340 @@
+//! Passes that take each band for itself.
+
+use std::ops::Range;
+
+use super::{PORCH, Run, SPAN, apply, block_rows, first_normals, plane_len};
+use crate::augment::ops::blur::{blur_columns, blur_columns_to_view, rows_for};
+use crate::augment::ops::noise::add_noise_to_view;
+use crate::augment::ops::pointwise::total;
+use crate::augment::program::{Action, Pass, Source, Step};
+use crate::augment::resample::{
+    Affine, Columns, Raster, Taps, along_columns, along_columns_to_view, stride,
+};
+use crate::augment::scratch::{Axes, Scratch};
+use crate::augment::stream::{LARGE, line_at, write};
+use crate::element::Element;
+use crate::rng::{NORMALS, OpKey};
+use crate::simd::{Row, Simd};
+
+/// Rows of a span: blocks for which the rows that their columns are made from stay in the innermost cache.
+fn span_rows(side: usize) -> usize {
+    let rows = block_rows(side);
+    rows * (SPAN / rows).max(1)
+}
+
+impl<'a, E: Element> Run<'a, E> {
+    pub(super) fn by_band(&mut self, passes: &[Action], steps: &[Step]) {
+        let ends = |action: Option<&Action>, f: fn(&Pass) -> bool| matches!(action, Some(Action::Pass(pass)) if f(pass));
+        // Bands that come from nowhere and go to the view share the memory of one.
+        let alone = ends(passes.first(), |p| {
+            matches!(p.source, Source::Native { .. })
+        }) && ends(passes.last(), |p| p.last);
+        for band in 0..self.bands() {
+            for action in passes {
+                if let Action::Pass(pass) = action {
+                    let slot = if alone { 0 } else { band };
+                    self.band(pass, &steps[pass.steps.clone()], band, slot);
+                }
+            }
+        }
+    }
+
+    /// One pass of one band, whose plane is number `slot`.
+    pub(super) fn band(&mut self, pass: &Pass, steps: &[Step], band: usize, slot: usize) {
+        let side = self.side();
+        if let Source::Native { .. } = pass.source {
+            let (raster, group) = self.raster(band);
+            let Scratch { axes, resample, .. } = &mut *self.scratch;
+            raster.turn(self.simd, (&axes[group].y, &axes[group].x), resample);
+        }
+        let (rows, mut sum) = (block_rows(side), 0.0);
+        for first in (0..side).step_by(rows) {
+            let block = Block {
+                band,
+                slot,
+                rows: first..(first + rows).min(side),
+            };
+            self.along_rows(pass, &block);
+            sum += self.block(pass, steps, &block);
+        }
+        if let Some(table) = pass.means {
+            self.set_offset(table, band, sum);
+        }
+    }
+
+    /// Prepares, where a span of blocks begins, the rows that its columns are made from.
+    fn along_rows(&mut self, pass: &Pass, block: &Block) {
+        let (side, first) = (self.side(), block.rows.start);
+        let span = span_rows(side);
+        if !first.is_multiple_of(span) {
+            return;
+        }
+        let outputs = first..(first + span).min(side);
+        match &pass.source {
+            Source::Native { .. } => {
+                let (raster, group) = self.raster(block.band);
+                let Scratch {
+                    axes,
+                    resample,
+                    top,
+                    ..
+                } = &mut *self.scratch;
+                let Axes { y, x, across } = &axes[group];
+                let inputs = y.inputs(outputs);
+                *top = inputs.start;
+                raster.along_rows(self.simd, inputs, (x, across), resample);
+            }
+            Source::Blur(kernel) => {
+                let Scratch {
+                    planes,
+                    resample,
+                    line,
+                    ..
+                } = &mut *self.scratch;
+                let len = plane_len(side);
+                let plane = &planes[block.slot * len..][..side * side];
+                let rows = &mut resample.rows;
+                rows_for(self.simd, (plane, side), kernel, outputs, span, line, rows);
+            }
+            Source::Planes => {}
+        }
+    }
+
+    /// A band's pixels, and the number of its resolution.
+    fn raster(&self, band: usize) -> (Raster<'a, u16>, usize) {
+        let band = self.augmenter.bands[band].0;
+        let group = band.resolution();
+        let raster = Raster {
+            pixels: self.pixels.band_slice(band),
+            side: group.side(),
+            transposed: self.transposed,
+        };
+        (raster, group.index())
+    }
+
+    /// Gives the sum of what comes out where the pass asks for it.
+    fn block(&mut self, pass: &Pass, steps: &[Step], block: &Block) -> f64 {
+        let (simd, bands, pixels) = (self.simd, self.bands(), self.pixels_of_plane());
+        let (mut target, inputs) = self.target(pass, block);
+        if inputs.fill(
+            simd,
+            pass,
+            block,
+            pass.last && steps.is_empty(),
+            &mut target,
+        ) {
+            return 0.0;
+        }
+        let (noise, steps) = match steps.split_last() {
+            Some((&Step::Noise { std, key }, before)) if pass.last => (Some((std, key)), before),
+            _ => (None, steps),
+        };
+        let start = target.pixels.start;
+        for step in steps {
+            let values = target.rows();
+            apply(
+                simd,
+                step,
+                values,
+                block.band,
+                (start, pixels),
+                inputs.maps,
+                bands,
+            );
+        }
+        match noise {
+            Some((std, key)) => {
+                target.noise(simd, std, key, first_normals(block.band, start, pixels));
+            }
+            None if pass.last => target.write(simd),
+            None => {}
+        }
+        if pass.means.is_some() {
+            return total(simd, target.values());
+        }
+        0.0
+    }
+
+    /// What a block is made from and where it goes.
+    fn target(&mut self, pass: &Pass, block: &Block) -> (Target<'_, E>, Inputs<'_>) {
+        let (side, bands, pixels) = (self.side(), self.bands(), self.pixels_of_plane());
+        let own = block.rows.start * side..block.rows.end * side;
+        let streams = size_of_val(&*self.out) >= LARGE;
+        let group = self.augmenter.bands[block.band].0.resolution().index();
+        let out = match pass.last {
+            true => &mut self.out[block.band * pixels..][..pixels],
+            false => &mut [],
+        };
+        let Scratch {
+            planes,
+            block: memory,
+            resample,
+            axes,
+            maps,
+            top,
+            ..
+        } = &mut *self.scratch;
+        let len = plane_len(side);
+        // What only passes through on its way to the view needs no plane.
+        let passes_through = pass.last && !matches!(pass.source, Source::Planes);
+        let (memory, first) = if passes_through {
+            (&mut memory[..], PORCH)
+        } else {
+            (&mut planes[block.slot * len..][..len], own.start)
+        };
+        let target = Target {
+            memory,
+            first,
+            pixels: own,
+            out,
+            streams,
+            passes_through,
+        };
+        let inputs = Inputs {
+            rows: &resample.rows,
+            top: *top,
+            y: &axes[group].y,
+            side,
+            maps,
+            bands,
+        };
+        (target, inputs)
+    }
+}
+
+/// Some rows of one band.
+struct Block {
+    band: usize,
+    /// Number of its plane in memory.
+    slot: usize,
+    rows: Range<usize>,
+}
+
+/// What the columns of a block are made from.
+struct Inputs<'a> {
+    rows: &'a [f32],
+    /// Native row that `rows` begins with.
+    top: usize,
+    y: &'a Taps,
+    side: usize,
+    maps: &'a [Affine],
+    bands: usize,
+}
+
+impl Inputs<'_> {
+    /// Makes the block's values; with `at_once` writes them to the view, too, and says so.
+    fn fill<E: Element>(
+        &self,
+        simd: Simd,
+        pass: &Pass,
+        block: &Block,
+        at_once: bool,
+        target: &mut Target<'_, E>,
+    ) -> bool {
+        let rows = block.rows.clone();
+        let at_once = at_once && target.passes_through;
+        let Target {
+            memory,
+            first,
+            out,
+            streams,
+            ..
+        } = &mut *target;
+        let (first, streams) = (*first, *streams);
+        match &pass.source {
+            Source::Planes => {}
+            Source::Native { table } => {
+                let columns = Columns {
+                    rows: self.rows,
+                    top: self.top,
+                    y: self.y,
+                    map: self.maps[table * self.bands + block.band],
+                    adds: false,
+                };
+                if at_once {
+                    along_columns_to_view(simd, columns, rows, memory, first, out, streams);
+                } else {
+                    along_columns(simd, columns, rows, &mut memory[first..]);
+                }
+            }
+            Source::Blur(kernel) => {
+                let within = rows.start % span_rows(self.side);
+                let from = &self.rows[within * stride(self.side)..];
+                let side = self.side;
+                if at_once {
+                    blur_columns_to_view(
+                        simd, from, side, kernel, rows, memory, first, out, streams,
+                    );
+                } else {
+                    blur_columns(simd, from, side, kernel, rows.len(), &mut memory[first..]);
+                }
+            }
+        }
+        if at_once {
+            target.keep_rest();
+        }
+        at_once
+    }
+}
+
+/// Where a block of one band is, and where in the view it goes.
+struct Target<'a, E> {
+    memory: &'a mut [f32],
+    /// Where in `memory` the block begins.
+    first: usize,
+    pixels: Range<usize>,
+    /// The band of the view, empty where the pass does not give it.
+    out: &'a mut [E],
+    streams: bool,
+    /// The memory is a porch and a block, used again for the next; else it is the band's plane.
+    passes_through: bool,
+}
+
+impl<E: Element> Target<'_, E> {
+    fn values(&self) -> &[f32] {
+        &self.memory[self.first..][..self.pixels.len()]
+    }
+
+    /// The values in whole blocks of normal numbers.
+    fn rows(&mut self) -> &mut [Row<f32>] {
+        let values = &mut self.memory[self.first..];
+        let whole = self.pixels.len().next_multiple_of(NORMALS);
+        let count = whole.min(values.len());
+        values[..count].as_chunks_mut().0
+    }
+
+    fn noise(&mut self, simd: Simd, std: f32, key: OpKey, first: u32) {
+        let pixels = self.pixels.clone();
+        let (memory, out) = (&mut *self.memory, &mut *self.out);
+        add_noise_to_view(
+            simd,
+            memory,
+            self.first,
+            std,
+            key,
+            first,
+            pixels,
+            out,
+            self.streams,
+        );
+        self.keep_rest();
+    }
+
+    fn write(&mut self, simd: Simd) {
+        let Range { start, end } = self.pixels;
+        let (from, to) = (line_at(self.out, start), line_at(self.out, end));
+        let values = &self.memory[self.first + from - start..][..to - from];
+        write(simd, values, &mut self.out[from..to], self.streams);
+        self.keep_rest();
+    }
+
+    /// Moves the values that did not fill a cache line of the view to the end of the porch, where the next
+    /// block follows on them.
+    fn keep_rest(&mut self) {
+        if self.passes_through {
+            let rest = self.pixels.end - line_at(self.out, self.pixels.end);
+            let end = PORCH + self.pixels.len();
+            self.memory.copy_within(end - rest..end, PORCH - rest);
+        }
+    }
+}

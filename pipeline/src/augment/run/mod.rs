@@ -1,0 +1,302 @@
+//! A view's program, carried out.
+
+mod across;
+mod by_band;
+
+use std::ops::Range;
+
+use chipmill_store::PatchPixels;
+
+use super::graph::Stage;
+use super::ops::noise::add_noise;
+use super::ops::pointwise::{limit, map};
+use super::program::{Action, Pass, Step};
+use super::resample::{Affine, Columns, Raster, along_columns, combine, mean_of_view, stride};
+use super::scratch::{Axes, Scratch};
+use super::stream::{LARGE, line_at, write};
+use super::{Augmenter, CustomView};
+use crate::element::Element;
+use crate::rng::{NORMALS, ViewKey};
+use crate::simd::{LANES, Row, Simd, fence};
+
+/// Pixels of every band that a pass over all bands works on at a time: with twelve bands 24 KiB.
+const STRETCH: usize = 512;
+/// Pixels of one band that a pass works on at a time, at least.
+const BLOCK: usize = 900;
+/// Rows whose sources are made at a time, where blocks are smaller.
+const SPAN: usize = 40;
+/// Before a block there is room for the values that did not fill a cache line with those before them.
+const PORCH: usize = 64;
+
+/// Values from one plane to the next: whole blocks of normal numbers, with room for vectors that reach
+/// beyond the last row.
+pub(super) fn plane_len(side: usize) -> usize {
+    (side * (side - 1) + stride(side)).next_multiple_of(NORMALS)
+}
+
+/// Rows of a block: so many that its pixels are whole blocks of normal numbers, and not too few.
+fn block_rows(side: usize) -> usize {
+    let unit = NORMALS >> side.trailing_zeros().min(NORMALS.trailing_zeros());
+    unit * BLOCK.div_ceil(unit * side).max(1)
+}
+
+/// Values of a block with its porch, and of a stretch of the mean over bands.
+pub(super) fn block_len(side: usize) -> usize {
+    let rows = block_rows(side).min(side.next_multiple_of(NORMALS));
+    PORCH
+        + (rows * side + 2 * LANES)
+            .next_multiple_of(NORMALS)
+            .max(STRETCH)
+}
+
+/// One view being rendered.
+pub(super) struct Run<'a, E> {
+    pub(super) augmenter: &'a Augmenter,
+    pub(super) simd: Simd,
+    pub(super) pixels: &'a PatchPixels,
+    pub(super) key: ViewKey,
+    pub(super) transposed: bool,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) out: &'a mut [E],
+}
+
+impl<'a, E: Element> Run<'a, E> {
+    pub(super) fn actions(&mut self) {
+        let program = std::mem::take(&mut self.scratch.program);
+        self.scratch.maps.clone_from(&program.maps);
+        let mut at = 0;
+        while let Some(action) = program.actions.get(at) {
+            match action {
+                Action::GrayNative { table } => self.gray_native(*table),
+                Action::Stage(stage) => self.stage(*stage),
+                Action::Pass(pass) if pass.across => {
+                    self.across(pass, &program.steps[pass.steps.clone()]);
+                }
+                Action::Pass(pass) if pass.gray => {
+                    self.gray(pass, &program.steps[pass.steps.clone()]);
+                }
+                Action::Pass(_) => {
+                    // Band by band, each through all passes while it is in cache.
+                    let count = program.actions[at..]
+                        .iter()
+                        .take_while(|a| is_by_band(a))
+                        .count();
+                    self.by_band(&program.actions[at..at + count], &program.steps);
+                    at += count - 1;
+                }
+            }
+            at += 1;
+        }
+        // Streaming stores are not ordered with those that tell another thread that a batch is ready.
+        fence(self.simd);
+        self.scratch.program = program;
+    }
+
+    fn side(&self) -> usize {
+        self.augmenter.side()
+    }
+
+    fn pixels_of_plane(&self) -> usize {
+        self.side() * self.side()
+    }
+
+    fn bands(&self) -> usize {
+        self.augmenter.bands()
+    }
+
+    fn set_offset(&mut self, table: usize, band: usize, sum: f64) {
+        let pixels = self.pixels_of_plane() as f64;
+        let map = &mut self.scratch.maps[table * self.augmenter.bands() + band];
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+        let mean = (sum / pixels) as f32;
+        map.offset = (1.0 - map.gain) * mean;
+    }
+
+    /// A pass over the one band that stands for all, or that makes all bands from it.
+    fn gray(&mut self, pass: &Pass, steps: &[Step]) {
+        if let Some((Step::Spread, steps)) = steps.split_first() {
+            return self.spread(pass, steps);
+        }
+        let kept = Pass {
+            last: false,
+            ..pass.clone()
+        };
+        self.band(&kept, steps, 0, 0);
+        if pass.last {
+            for band in 0..self.bands() {
+                self.write_plane(0, band, 0..self.pixels_of_plane());
+            }
+        }
+    }
+
+    fn spread(&mut self, pass: &Pass, steps: &[Step]) {
+        let len = plane_len(self.side());
+        // The first band is changed last: it is what the others are made from.
+        for band in (0..self.bands()).rev() {
+            // On its way to the view every band but the first can use the second's memory.
+            let slot = if pass.last { band.min(1) } else { band };
+            self.scratch.planes.copy_within(..len, slot * len);
+            self.band(pass, steps, band, slot);
+        }
+    }
+
+    fn write_plane(&mut self, slot: usize, band: usize, pixels: Range<usize>) {
+        let count = self.pixels_of_plane();
+        let streams = size_of_val(&*self.out) >= LARGE;
+        let out = &mut self.out[band * count..][..count];
+        let (from, to) = (line_at(out, pixels.start), line_at(out, pixels.end));
+        let plane = &self.scratch.planes[slot * plane_len(self.augmenter.side())..];
+        write(self.simd, &plane[from..to], &mut out[from..to], streams);
+    }
+
+    /// The mean over bands, taken at each resolution before that is resampled.
+    fn gray_native(&mut self, table: usize) {
+        let (simd, bands, side) = (self.simd, self.bands(), self.side());
+        let share = 1.0 / bands as f32;
+        let maps = &self.scratch.maps[table * bands..][..bands];
+        let offsets = maps.iter().map(|m| f64::from(m.offset)).sum::<f64>();
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+        let mut offset = (offsets / bands as f64) as f32;
+        let mut combined = std::mem::take(&mut self.scratch.line);
+        for (g, &group) in self.augmenter.groups.iter().enumerate() {
+            let native = group.side() * group.side();
+            combined.resize(combined.len().max(native), 0.0);
+            let mut adds = false;
+            for ((band, _), map) in self.augmenter.bands.iter().zip(maps) {
+                if band.resolution() == group {
+                    let source = self.pixels.band_slice(*band);
+                    combine(
+                        simd,
+                        source,
+                        map.gain * share,
+                        adds,
+                        &mut combined[..native],
+                    );
+                    adds = true;
+                }
+            }
+            let Axes { y, x, across } = &self.scratch.axes[group.index()];
+            let raster = Raster {
+                pixels: &combined[..native],
+                side: group.side(),
+                transposed: self.transposed,
+            };
+            let buffers = &mut self.scratch.resample;
+            raster.turn(simd, (y, x), buffers);
+            let inputs = y.all_inputs();
+            raster.along_rows(simd, inputs.clone(), (x, across), buffers);
+            let columns = Columns {
+                rows: &buffers.rows,
+                top: inputs.start,
+                y,
+                map: Affine { gain: 1.0, offset },
+                adds: g > 0,
+            };
+            let plane = &mut self.scratch.planes[..plane_len(side)];
+            along_columns(simd, columns, 0..side, plane);
+            offset = 0.0;
+        }
+        self.scratch.line = combined;
+    }
+
+    fn stage(&mut self, stage: usize) {
+        match &self.augmenter.graph.stages[stage] {
+            Stage::Reframe(run) => self.reframe(run),
+            Stage::Custom(number) => {
+                let side = self.side();
+                let mut view = CustomView::new(&mut self.scratch.planes, side, plane_len(side));
+                self.augmenter.custom[*number].apply(self.key, &mut view);
+            }
+            Stage::Values(..) => {}
+        }
+    }
+
+    /// Geometric operations on the view itself.
+    fn reframe(&mut self, run: &super::frame::GeometricRun) {
+        let (side, len) = (self.side(), plane_len(self.side()));
+        let transposed = self.augmenter.set_view_axes(run, self.key, self.scratch);
+        let Axes { y, x, across } = &self.scratch.axes[super::OF_VIEW];
+        for plane in self.scratch.planes.chunks_exact_mut(len) {
+            let raster = Raster {
+                pixels: &plane[..side * side],
+                side,
+                transposed,
+            };
+            let buffers = &mut self.scratch.resample;
+            raster.turn(self.simd, (y, x), buffers);
+            let inputs = y.all_inputs();
+            raster.along_rows(self.simd, inputs.clone(), (x, across), buffers);
+            let columns = Columns {
+                rows: &buffers.rows,
+                top: inputs.start,
+                y,
+                map: Affine::IDENTITY,
+                adds: false,
+            };
+            along_columns(self.simd, columns, 0..side, plane);
+        }
+    }
+}
+
+fn is_by_band(action: &Action) -> bool {
+    matches!(action, Action::Pass(pass) if !pass.across && !pass.gray)
+}
+
+/// A step on single values: those of one band from pixel `start` on.
+fn apply(
+    simd: Simd,
+    step: &Step,
+    values: &mut [Row<f32>],
+    band: usize,
+    (start, pixels): (usize, usize),
+    maps: &[Affine],
+    bands: usize,
+) {
+    match *step {
+        Step::Map { table, range } => map(simd, values, maps[table * bands + band], range),
+        Step::Limit(range) => limit(simd, values, range),
+        Step::Noise { std, key } => {
+            add_noise(simd, values, std, key, first_normals(band, start, pixels));
+        }
+        _ => {}
+    }
+}
+
+/// The block of normal numbers of a band's pixel `start`: every band begins a new block.
+fn first_normals(band: usize, start: usize, pixels: usize) -> u32 {
+    let first = band * pixels.div_ceil(NORMALS) + start / NORMALS;
+    u32::try_from(first).unwrap_or(u32::MAX)
+}
+
+/// The means of the bands of the resampled view, before any map, into the offsets of `means`.
+pub(super) fn native_means(
+    augmenter: &Augmenter,
+    simd: Simd,
+    pixels: &PatchPixels,
+    transposed: bool,
+    axes: &[Axes; 4],
+    totals: &mut [f32],
+    means: &mut [Affine],
+) {
+    let count = augmenter.side() * augmenter.side();
+    let (rows, columns) = totals.split_at_mut(totals.len() / 2);
+    for &group in &augmenter.groups {
+        let Axes { y, x, .. } = &axes[group.index()];
+        y.totals(if transposed {
+            &mut *columns
+        } else {
+            &mut *rows
+        });
+        x.totals(if transposed {
+            &mut *rows
+        } else {
+            &mut *columns
+        });
+        for ((band, _), mean) in augmenter.bands.iter().zip(&mut *means) {
+            if band.resolution() == group {
+                let source = pixels.band_slice(*band);
+                mean.offset = mean_of_view(simd, source, group.side(), rows, columns, count);
+            }
+        }
+    }
+}
