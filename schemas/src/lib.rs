@@ -12,6 +12,7 @@ pub mod patch;
 pub mod patch_id;
 pub mod probe;
 pub mod run;
+pub mod s1;
 pub mod schema;
 pub mod selection;
 pub mod statistics;
