@@ -8,6 +8,7 @@ pub mod config;
 pub mod ingest;
 pub mod label;
 pub mod manifest;
+pub mod packed_id;
 pub mod patch;
 pub mod patch_id;
 pub mod probe;

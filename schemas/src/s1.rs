@@ -4,6 +4,7 @@
 //! same, and so are their names.
 
 use std::fmt;
+use std::num::NonZeroU128;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -67,7 +68,7 @@ pub struct S1IdError {
 /// The name of a Sentinel-1 patch. It can only hold a name of the official form, gives back that very
 /// text, and takes 16 bytes. Ids are ordered by satellite, time, tile, H and V.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct S1Id(u128);
+pub struct S1Id(NonZeroU128);
 
 const PREFIX: [&str; 2] = ["S1A_IW_GRDH_1SDV_", "S1B_IW_GRDH_1SDV_"];
 
@@ -123,7 +124,7 @@ fn parse(text: &str) -> Option<S1Id> {
         let padded = place.len() == 2 && value < 10;
         number = number * GRID + 2 * value + u128::from(padded);
     }
-    Some(S1Id(number))
+    Some(S1Id(NonZeroU128::MIN.saturating_add(number)))
 }
 
 fn digits(text: &str, length: usize) -> Option<u128> {
@@ -133,7 +134,7 @@ fn digits(text: &str, length: usize) -> Option<u128> {
 
 impl fmt::Display for S1Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
+        let mut rest = self.0.get() - 1;
         let mut take = |base: u128| {
             let digit = rest % base;
             rest /= base;
