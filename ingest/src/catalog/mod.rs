@@ -8,11 +8,12 @@
 pub(crate) mod label_file;
 mod list;
 pub(crate) mod reference_map;
+pub(crate) mod s1_label_file;
 mod sound;
 mod table;
 mod twins;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use chipmill_schemas::label::LabelSet;
 use chipmill_schemas::patch::{Georeference, PatchRow, Split};
 use chipmill_schemas::patch_id::{DatasetVersion, PatchId};
+use chipmill_schemas::s1::S1Id;
 use serde::{Deserialize, Serialize};
 
 use crate::IngestError;
@@ -155,6 +157,21 @@ impl Catalog {
                 .listed
                 .get(id)
                 .is_some_and(|row| row.labels_19.is_some())
+    }
+
+    /// The Sentinel-1 patch of a patch, as the tables name it.
+    pub(crate) fn s1_of(&self, id: &PatchId) -> Option<S1Id> {
+        let own = self.listed.get(id).and_then(|l| l.s1_name.as_ref());
+        match own {
+            Some(name) => name.parse().ok(),
+            None => self.v2_row(id)?.s1_name?.parse().ok(),
+        }
+    }
+
+    /// All Sentinel-1 patches that the tables name.
+    pub(crate) fn s1_names(&self) -> HashSet<S1Id> {
+        let names = self.listed.values().filter_map(|l| l.s1_name.as_ref());
+        names.filter_map(|name| name.parse().ok()).collect()
     }
 
     /// The countries that occur.

@@ -13,6 +13,7 @@ mod lanes;
 mod maps;
 mod planned;
 mod planning;
+mod s1;
 mod select;
 mod spool;
 mod stream;
@@ -31,7 +32,7 @@ use select::CompiledSelection;
 use crate::catalog::Catalog;
 use crate::plan::Plan;
 use crate::quality::Quality;
-use crate::record::{UnitRecord, Workspace};
+use crate::record::{UnitHead, Workspace};
 use crate::source::{Notes, Source};
 use crate::statistics::Histograms;
 use crate::{IngestError, IngestOptions, MAX_SHARD_PATCHES, Progress, cpu};
@@ -51,10 +52,19 @@ struct Job<'a> {
     progress: &'a dyn Progress,
 }
 
+/// What is done about units that are not finished when work begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    /// They are made.
+    Make,
+    /// They are an error: others were to make them.
+    Refuse,
+}
+
 /// All units are done: what they hold.
 struct Worked {
     /// In order; together they are the store.
-    records: Vec<UnitRecord>,
+    records: Vec<UnitHead>,
     defects: Vec<Defect>,
     /// Patches of the sources that were not wanted.
     excluded: Vec<PatchId>,
@@ -158,7 +168,9 @@ impl<'a> Job<'a> {
         }
         let worked = self.work(plan, sources)?;
         self.check_stop(worked.records.len())?;
-        let summary = finalize::finalize(self, worked)?;
+        let s1 = s1::work(self, plan, sources, &worked.records)?;
+        self.check_stop(worked.records.len())?;
+        let summary = finalize::finalize(self, worked, s1)?;
         drop(turn);
         Ok((summary, false))
     }
@@ -167,7 +179,7 @@ impl<'a> Job<'a> {
         self.check_stop(0)?;
         self.progress.stage("work");
         match &plan.folders {
-            Some(folders) => planned::work(self, folders, planned::Pending::Make),
+            Some(folders) => planned::work(self, folders, Pending::Make),
             None => stream::work(self, sources),
         }
     }

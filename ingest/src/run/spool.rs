@@ -19,7 +19,7 @@ use super::flow::{self, Order};
 use super::{Job, Worked, lanes, stream};
 use crate::IngestError;
 use crate::plan::{self, Unit};
-use crate::record::{self, StoredPatch, UnitRecord};
+use crate::record::{self, StoredPatch, UnitHead, UnitRecord};
 use crate::source::{Notes, Source};
 use crate::statistics::Histograms;
 
@@ -150,7 +150,7 @@ impl<'a> Spooling<'a> {
 }
 
 /// Makes the units that are not finished.
-fn assemble(job: &Job<'_>, index: &Index) -> Result<Vec<UnitRecord>, IngestError> {
+fn assemble(job: &Job<'_>, index: &Index) -> Result<Vec<UnitHead>, IngestError> {
     let units = plan::units(index.patches.len(), job.options.shard_patches);
     let digest = |u: &Unit| {
         patch_ids_digest(
@@ -163,9 +163,9 @@ fn assemble(job: &Job<'_>, index: &Index) -> Result<Vec<UnitRecord>, IngestError
     for unit in &units {
         match job.workspace.finished(unit.index, &digest(unit))? {
             // What a record of the time before the disorder was found notes is in the index as well.
-            Some(record) => records.push(UnitRecord {
+            Some(head) => records.push(UnitHead {
                 notes: Notes::default(),
-                ..record
+                ..head
             }),
             None => pending.push(unit.clone()),
         }
@@ -196,7 +196,7 @@ fn make(
     patches: &[Spooled],
     (unit, patch_ids_digest): (u64, String),
     writer: &StoreWriter,
-) -> Result<UnitRecord, IngestError> {
+) -> Result<UnitHead, IngestError> {
     let path = job.workspace.spool();
     let mut shard = writer.begin_shard(unit)?;
     let mut bytes = Vec::new();
@@ -216,5 +216,5 @@ fn make(
         ..UnitRecord::default()
     };
     job.workspace.finish(&record, None)?;
-    Ok(record)
+    Ok(record.into())
 }

@@ -1,5 +1,5 @@
 //! A folder as a source: v1 (patch folders directly below), v2 (tile folders), or a folder above
-//! either.
+//! either; of Sentinel-2, reference maps, Sentinel-1, or all of them.
 
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chipmill_schemas::band::Band;
 use chipmill_schemas::ingest::Defect;
 use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::s1::S1Id;
 use rayon::prelude::*;
 
 use super::{FileRole, Notes, RawFiles, RawPatch, missing_bands};
@@ -40,6 +41,9 @@ pub(crate) struct Listing {
     pub(crate) patches: Vec<FolderPatch>,
     /// Reference maps, each with the index of the folder above its patch folder.
     pub(crate) maps: Vec<(PatchId, usize)>,
+    /// Sentinel-1 patches in order, each once, with the index of the folder above; nothing is known of
+    /// what is in theirs.
+    pub(crate) s1: Vec<(S1Id, u32)>,
     pub(crate) notes: Notes,
 }
 
@@ -60,6 +64,7 @@ impl Listing {
             .collect();
         let mut listing = Self {
             parents: walk.parents,
+            s1: walk.s1,
             notes: walk.notes,
             ..Self::default()
         };
@@ -84,6 +89,9 @@ impl Listing {
         self.patches.extend(other.patches.into_iter().map(shifted));
         let shifted = |(id, parent)| (id, parent + shift);
         self.maps.extend(other.maps.into_iter().map(shifted));
+        let shift = place(shift);
+        let s1 = other.s1.into_iter();
+        self.s1.extend(s1.map(|(id, parent)| (id, parent + shift)));
         self.sort();
     }
 
@@ -96,6 +104,15 @@ impl Listing {
         self.patches.par_sort_by(|a, b| a.id.cmp(&b.id));
         self.maps.par_sort_by(|a, b| a.0.cmp(&b.0));
         self.maps.dedup_by(|later, first| later.0 == first.0);
+        self.s1.par_sort();
+        let notes = &mut self.notes;
+        self.s1.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same {
+                notes.add(S1_REPEATED, &first.0.text());
+            }
+            same
+        });
         self.drop_repeated();
     }
 
@@ -123,10 +140,20 @@ pub(crate) fn raw(parents: &[PathBuf], id: &PatchId, parent: usize) -> RawPatch 
     }
 }
 
+/// Sentinel-1 patches that are met again.
+pub(crate) const S1_REPEATED: &str =
+    "Sentinel-1 patches found more than once, taken from the first place";
+
+/// The index of a folder, in the four bytes that lists keep of it.
+fn place(parent: usize) -> u32 {
+    u32::try_from(parent).unwrap_or(u32::MAX)
+}
+
 #[derive(Default)]
 struct Walk {
     parents: Vec<PathBuf>,
     patches: Vec<(PatchId, usize)>,
+    s1: Vec<(S1Id, u32)>,
     notes: Notes,
 }
 
@@ -142,6 +169,8 @@ impl Walk {
                 self.note("files not understood", &entry.path());
             } else if let Some(id) = name.to_str().and_then(|n| n.parse().ok()) {
                 self.patches.push((id, parent));
+            } else if let Some(id) = name.to_str().and_then(|n| n.parse().ok()) {
+                self.s1.push((id, place(parent)));
             } else {
                 below.push(name);
             }

@@ -60,8 +60,8 @@ impl<'a, G: Gate> Reader<'a, G> {
     fn read_all(&mut self, sources: &[Source]) -> Result<(), IngestError> {
         for source in sources {
             let notes = match source {
-                // Read already; what it gave is in the catalog.
-                Source::Archive(a) if a.content == Content::ReferenceMaps => continue,
+                // Maps are read already, what they gave is in the catalog; Sentinel-1 comes later.
+                Source::Archive(a) if a.content != Content::Patches => continue,
                 Source::Archive(archive) => archive::stream(archive, self)?,
                 Source::Folder(path) => self.folder(path)?,
             };
