@@ -54,10 +54,7 @@ impl Case {
             Form::Folder => vec!["raw/BigEarthNet-S2"],
             Form::Archive => vec!["raw/BigEarthNet-S2.tar"],
             Form::Shuffled => vec!["raw/BigEarthNet-S2-v1.0.tar"],
-            Form::Radar => vec![
-                "raw/BigEarthNet-S2-v1.0.tar",
-                "raw/BigEarthNet-S1-v1.0.tar",
-            ],
+            Form::Radar => vec!["raw/BigEarthNet-S2-v1.0.tar", "raw/BigEarthNet-S1-v1.0.tar"],
         };
         let sources = sources.into_iter().map(path).collect();
         let mut case = Self {

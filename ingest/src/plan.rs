@@ -68,14 +68,14 @@ pub(crate) struct FolderPlan {
     /// Patches that lack a file.
     pub(crate) defects: Vec<Defect>,
     /// Patches left out by selection or limit.
-    pub(crate) excluded: Vec<PatchId>,
+    pub(crate) excluded: Vec<PackedId>,
     /// What was noticed.
     pub(crate) notes: Notes,
 }
 
 /// A patch, and the index of the folder above its own in `parents`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PlannedPatch(pub(crate) PatchId, pub(crate) usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedPatch(pub(crate) PackedId, pub(crate) u32);
 
 /// One unit of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,15 +175,15 @@ pub(crate) struct Absent {
 }
 
 /// Sorts the patches that the files expect and the sources do not hold into missing and excluded.
-pub(crate) fn absent<'a>(
-    expected: impl Iterator<Item = &'a PatchId>,
+pub(crate) fn absent(
+    expected: impl Iterator<Item = PatchId>,
     is_held: impl Fn(&PatchId) -> bool,
     is_wanted: impl Fn(&PatchId) -> bool,
 ) -> Absent {
     let mut absent = Absent::default();
     for id in expected.filter(|id| !is_held(id)) {
-        if is_wanted(id) {
-            absent.missing.push(id.clone());
+        if is_wanted(&id) {
+            absent.missing.push(id);
         } else {
             absent.excluded += 1;
         }

@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
 use chipmill_store::{ObjectRecord, create_object};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -102,7 +103,7 @@ pub(crate) struct StreamEnd {
     /// Defective patches after the last unit.
     pub(crate) quarantined: Vec<Defect>,
     /// Patches that were not selected.
-    pub(crate) excluded: Vec<PatchId>,
+    pub(crate) excluded: Vec<PackedId>,
     pub(crate) notes: Notes,
 }
 

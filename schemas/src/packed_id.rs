@@ -5,7 +5,7 @@ use std::num::NonZeroU128;
 
 use serde::{Deserialize, Serialize};
 
-use crate::patch_id::PatchId;
+use crate::patch_id::{DatasetVersion, PatchId};
 
 /// A [`PatchId`], packed. It unpacks to the very same id, and is ordered as ids are.
 ///
@@ -26,7 +26,10 @@ impl From<&PatchId> for PackedId {
         let text = id.as_str();
         let number = |text: &str| text.bytes().fold(0, |n, b| n * 10 + u128::from(b - b'0'));
         let mut parts = id.acquisition().split('_').skip(2);
-        let (day, time) = parts.next().and_then(|p| p.split_once('T')).unwrap_or_default();
+        let (day, time) = parts
+            .next()
+            .and_then(|p| p.split_once('T'))
+            .unwrap_or_default();
         let places = time.bytes().map(|b| u128::from(b - b'0') + 1);
         let time = places.chain(std::iter::repeat(0)).take(6);
         let time = time.fold(0, |n, digit| n * 11 + digit);
@@ -38,7 +41,9 @@ impl From<&PatchId> for PackedId {
             }
             _ => 0,
         };
-        let (h, v) = text[id.acquisition().len() + 1..].split_once('_').unwrap_or_default();
+        let (h, v) = text[id.acquisition().len() + 1..]
+            .split_once('_')
+            .unwrap_or_default();
         let padded = |text: &str| text.len() == 2 && text.starts_with('0');
         let mut packed = u128::from(text.starts_with("S2B"));
         for (base, digit) in [
@@ -65,7 +70,13 @@ impl fmt::Display for PackedId {
             digit
         };
         let (v_flag, h_flag) = (take(2), take(2));
-        let (v, h, place, time, day) = (take(100), take(100), take(PLACES), take(TIME), take(100_000_000));
+        let (v, h, place, time, day) = (
+            take(100),
+            take(100),
+            take(PLACES),
+            take(TIME),
+            take(100_000_000),
+        );
         let craft = if rest == 1 { "S2B" } else { "S2A" };
         write!(f, "{craft}_MSIL2A_{day:08}T")?;
         for power in (0..6).rev() {
@@ -89,6 +100,15 @@ impl fmt::Display for PackedId {
 }
 
 impl PackedId {
+    /// The release whose naming it is.
+    #[must_use]
+    pub fn version(self) -> DatasetVersion {
+        match (self.0.get() - 1) / (2 * 2 * 100 * 100) % PLACES {
+            0 => DatasetVersion::V1,
+            _ => DatasetVersion::V2,
+        }
+    }
+
     /// The id that was packed.
     #[must_use]
     pub fn unpack(self) -> PatchId {
@@ -124,7 +144,8 @@ mod tests {
 
     fn id() -> impl Strategy<Value = PatchId> {
         let v1 = "S2[AB]_MSIL2A_20[01][0-9]{5}T[0-9]{5,6}_[0-9]{1,2}_[0-9]{1,2}";
-        let v2 = "S2[AB]_MSIL2A_20[01][0-9]{5}T[0-9]{6}_N9999_R[0-9]{3}_T[0-9A-Z]{5}_[0-9]{2}_[0-9]{2}";
+        let v2 =
+            "S2[AB]_MSIL2A_20[01][0-9]{5}T[0-9]{6}_N9999_R[0-9]{3}_T[0-9A-Z]{5}_[0-9]{2}_[0-9]{2}";
         prop_oneof![v1, v2].prop_map(|text| text.parse().unwrap())
     }
 
@@ -142,6 +163,7 @@ mod tests {
         fn an_id_unpacks_to_itself(id in id()) {
             let packed = PackedId::from(&id);
             prop_assert_eq!(&packed.unpack(), &id);
+            prop_assert_eq!(packed.version(), id.version());
             let json = serde_json::to_string(&packed).unwrap();
             prop_assert_eq!(&json, &serde_json::to_string(&id).unwrap());
             prop_assert_eq!(serde_json::from_str::<PackedId>(&json).unwrap(), packed);
@@ -158,11 +180,19 @@ mod tests {
     fn leading_zeros_are_ordered_as_texts_are() {
         let places = ["0", "00", "4", "04", "40"];
         let all = places.map(|h| places.map(|v| format!("S2A_MSIL2A_20170617T113321_{h}_{v}")));
-        let ids: Vec<PatchId> = all.as_flattened().iter().map(|t| t.parse().unwrap()).collect();
+        let ids: Vec<PatchId> = all
+            .as_flattened()
+            .iter()
+            .map(|t| t.parse().unwrap())
+            .collect();
         for a in &ids {
             assert_eq!(PackedId::from(a).unpack(), *a);
             for b in &ids {
-                assert_eq!(PackedId::from(a).cmp(&PackedId::from(b)), a.cmp(b), "{a} {b}");
+                assert_eq!(
+                    PackedId::from(a).cmp(&PackedId::from(b)),
+                    a.cmp(b),
+                    "{a} {b}"
+                );
             }
         }
     }

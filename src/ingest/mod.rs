@@ -123,7 +123,11 @@ fn text(summary: &IngestSummary, store: &Path) -> String {
             output::bytes(s1.s1_bytes_out)
         ));
         lines.extend(first(&s1.s1_defects, "Sentinel-1 quarantined", line));
-        lines.extend(first(&s1.s1_missing_ids, "Sentinel-1 missing", String::clone));
+        lines.extend(first(
+            &s1.s1_missing_ids,
+            "Sentinel-1 missing",
+            String::clone,
+        ));
     }
     lines.extend(first(&summary.defects, "quarantined", line));
     lines.extend(first(&summary.missing_ids, "missing", String::clone));

@@ -87,7 +87,9 @@ impl BatchWriter {
     /// The bytes of the table's object.
     pub(crate) fn end(self) -> Result<Vec<u8>, TableError> {
         let table = self.table;
-        self.writer.into_inner().map_err(|e| format_error(table, &e))
+        self.writer
+            .into_inner()
+            .map_err(|e| format_error(table, &e))
     }
 }
 

@@ -86,7 +86,7 @@ mod writer;
 
 pub use codec::ChunkError;
 pub use columns::TableError;
-pub use digest::{ObjectRecord, digest, patch_ids_digest};
+pub use digest::{ObjectRecord, digest, packed_ids_digest, patch_ids_digest};
 pub use encode::{EncodedPatch, PatchEncoder};
 pub use error::{FetchError, OpenError, ReadError, WriteError};
 pub use layout::StoreShape;

@@ -197,7 +197,11 @@ impl StoreReader {
     }
 
     fn group_error(&self, resolution: Resolution, index: u32, source: FetchError) -> ReadError {
-        self.error(self.inner.shards.object_of(resolution, index), index, source)
+        self.error(
+            self.inner.shards.object_of(resolution, index),
+            index,
+            source,
+        )
     }
 
     fn error(&self, object: String, index: u32, source: FetchError) -> ReadError {

@@ -19,7 +19,7 @@ use crate::layout;
 use crate::rows::{Labels, PatchTable};
 
 /// Rows that are turned into columns at a time.
-const BATCH: usize = 8192;
+const BATCH: usize = 2048;
 
 /// The table, row by row.
 pub(crate) struct TableWriter {
@@ -286,7 +286,9 @@ mod tests {
     #[test]
     fn a_table_of_several_batches_has_all_rows_in_order() {
         let id = |i: usize| format!("S2A_MSIL2A_20170617T{i:06}_4_1").parse().unwrap();
-        let all: Vec<_> = (0..2 * BATCH + 7).map(|i| PatchRow::from_id(id(i))).collect();
+        let all: Vec<_> = (0..2 * BATCH + 7)
+            .map(|i| PatchRow::from_id(id(i)))
+            .collect();
         assert!(decode(encode(&all).unwrap()).unwrap().to_rows() == all);
     }
 

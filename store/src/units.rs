@@ -188,7 +188,11 @@ impl<'a> Partition<'a> {
     }
 
     pub(crate) fn take(&mut self, id: &PatchId) {
-        while self.units.get(self.next).is_some_and(|u| u.patches == self.rows) {
+        while self
+            .units
+            .get(self.next)
+            .is_some_and(|u| u.patches == self.rows)
+        {
             self.end_unit();
         }
         if self.next == self.units.len() {

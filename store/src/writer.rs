@@ -279,7 +279,12 @@ pub struct S1Contents<'a> {
 impl S1Contents<'_> {
     fn manifest(self) -> Result<S1Manifest, WriteError> {
         let all = self.statistics.first().filter(|s| s.split.is_none());
-        let wrong = || inconsistent(layout::S1, "there are no statistics of all patches".to_owned());
+        let wrong = || {
+            inconsistent(
+                layout::S1,
+                "there are no statistics of all patches".to_owned(),
+            )
+        };
         Ok(S1Manifest {
             polarisations: Polarisation::ALL.to_vec(),
             patches: all.ok_or_else(wrong)?.patches,
@@ -388,7 +393,8 @@ impl RowFacts {
     fn sets(&self) -> Vec<(Option<Split>, u64)> {
         let all = std::iter::once((None, self.patches));
         let splits = self.splits.iter();
-        all.chain(splits.map(|(&split, &n)| (Some(split), n))).collect()
+        all.chain(splits.map(|(&split, &n)| (Some(split), n)))
+            .collect()
     }
 }
 

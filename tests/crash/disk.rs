@@ -52,6 +52,8 @@ fn a_full_disk_is_an_error_that_says_so_and_the_ingest_goes_on_when_there_is_roo
                     text.contains("No space left"),
                     "{form:?} {size} KiB: {text}"
                 );
+                let is_counted = text.contains(" needed, ") && text.contains(" bytes and ");
+                assert!(is_counted, "{form:?} {size} KiB: {text}");
                 full += 1;
             }
             case.assert_whole(&copy, &format!("{form:?} after {size} KiB"));

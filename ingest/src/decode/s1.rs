@@ -69,7 +69,8 @@ mod tests {
     #[test]
     fn both_readers_give_the_pixels_of_an_original_file() {
         let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
-        let shared = std::env::var_os("CHIPMILL_SHARED").map_or_else(|| beside.into(), PathBuf::from);
+        let shared =
+            std::env::var_os("CHIPMILL_SHARED").map_or_else(|| beside.into(), PathBuf::from);
         let scene = "S1A_IW_GRDH_1SDV_20170613T165043";
         let name = format!("{scene}_33UUP_70_48");
         let folder = shared.join(format!("data/bigearthnet-v2/BigEarthNet-S1/{scene}/{name}"));

@@ -47,7 +47,11 @@ pub(crate) fn work(
     stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Result<UnitSummary, IngestError> {
-    let planned::Steps { options, folders, s1 } = planned::Steps::load(store, threads)?;
+    let planned::Steps {
+        options,
+        folders,
+        s1,
+    } = planned::Steps::load(store, threads)?;
     let job = Job::new(&options, stop, progress)?;
     let all = plan::units(folders.patches.len(), options.shard_patches);
     let Some(wanted) = all.iter().find(|u| u.index == unit) else {

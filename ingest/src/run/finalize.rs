@@ -38,12 +38,19 @@ pub(super) fn finalize(
     let stored = Stored::of(job, &worked.records)?;
     let summary = balance(job, &worked, s1.as_ref(), &stored);
     record::create(&job.workspace.report(), &summary)?;
-    let of_s1 = s1.iter().flat_map(|s1| &s1.records).flat_map(|r| &r.objects);
+    let of_s1 = s1
+        .iter()
+        .flat_map(|s1| &s1.records)
+        .flat_map(|r| &r.objects);
     let objects = worked.records.iter().flat_map(|r| &r.objects);
     remove_leftover_shards(job, objects.chain(of_s1))?;
     let units: Vec<_> = worked.records.iter().map(unit_row).collect();
     let versions: Vec<_> = stored.versions.iter().copied().collect();
-    let s1_units: Vec<_> = s1.iter().flat_map(|s1| &s1.records).map(s1_unit_row).collect();
+    let s1_units: Vec<_> = s1
+        .iter()
+        .flat_map(|s1| &s1.records)
+        .map(s1_unit_row)
+        .collect();
     let contents = Contents {
         units: &units,
         statistics: worked.histograms.statistics(),
@@ -180,10 +187,10 @@ fn note_tables(job: &Job<'_>, id: &PatchId, notes: &mut Notes) {
 fn absent_from(job: &Job<'_>, worked: &Worked, stored: &Stored) -> Absent {
     let bad = worked.defects.iter();
     let bad = bad.filter_map(|d| Some(PackedId::from(&d.patch.parse::<PatchId>().ok()?)));
-    let excluded = worked.excluded.iter().map(PackedId::from);
+    let excluded = worked.excluded.iter().copied();
     let mut held: Vec<PackedId> = bad.chain(excluded).collect();
     let has_v1 = stored.versions.contains(&DatasetVersion::V1)
-        || held.iter().any(|id| id.unpack().version() == DatasetVersion::V1);
+        || held.iter().any(|id| id.version() == DatasetVersion::V1);
     held.sort_unstable();
     let holds = |id: &PatchId| {
         let id = PackedId::from(id);
@@ -223,7 +230,11 @@ fn remove_leftover_shards<'a>(
     objects: impl Iterator<Item = &'a ObjectRecord>,
 ) -> Result<(), IngestError> {
     let kept: HashSet<&str> = objects.map(|o| o.path.as_str()).collect();
-    for array in Resolution::ALL.map(Resolution::name).into_iter().chain([S1]) {
+    for array in Resolution::ALL
+        .map(Resolution::name)
+        .into_iter()
+        .chain([S1])
+    {
         for name in record::names(&job.options.store.join(array))? {
             let object = format!("{array}/{name}");
             let is_shard = name.starts_with("c.") && !name.ends_with(".tmp");

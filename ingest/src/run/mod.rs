@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use chipmill_schemas::ingest::{Defect, IngestSummary};
-use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::selection::Selection;
 use chipmill_store::{ObjectRecord, PatchEncoder, StoreShape, StoreWriter};
 use rayon::ThreadPool;
@@ -67,7 +67,7 @@ struct Worked {
     records: Vec<UnitHead>,
     defects: Vec<Defect>,
     /// Patches of the sources that were not wanted.
-    excluded: Vec<PatchId>,
+    excluded: Vec<PackedId>,
     notes: Notes,
     histograms: Histograms,
 }

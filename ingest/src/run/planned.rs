@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use chipmill_schemas::ingest::Defect;
-use chipmill_store::{PatchPixels, ShardWriter, StoreWriter, patch_ids_digest};
+use chipmill_schemas::packed_id::PackedId;
+use chipmill_schemas::patch_id::PatchId;
+use chipmill_store::{PatchPixels, ShardWriter, StoreWriter, packed_ids_digest};
 use rayon::prelude::*;
 
 use super::convert::{Converted, Outcome, convert};
@@ -75,8 +77,9 @@ pub(super) fn work(
         if late.is_empty() {
             break records;
         }
-        let bad: HashSet<_> = late.iter().map(|d| d.patch.as_str()).collect();
-        patches.retain(|p| !bad.contains(p.0.as_str()));
+        let ids = late.iter().filter_map(|d| d.patch.parse::<PatchId>().ok());
+        let bad: HashSet<_> = ids.map(|id| PackedId::from(&id)).collect();
+        patches.retain(|p| !bad.contains(&p.0));
         defects.extend(late);
     };
     let mut histograms = Histograms::default();
@@ -141,7 +144,7 @@ fn pass(
 
 /// Names a unit's record: the digest of its patch ids.
 pub(super) fn digest(patches: &[&PlannedPatch]) -> String {
-    patch_ids_digest(patches.iter().map(|p| &p.0))
+    packed_ids_digest(patches.iter().map(|p| p.0))
 }
 
 /// Makes one unit: its shard, its histograms and its record.
@@ -244,11 +247,11 @@ fn convert_grain(
     let mut outcomes = Vec::with_capacity(patches.len());
     let mut bytes = 0;
     for PlannedPatch(id, parent) in patches {
-        let raw = folder::raw(parents, id, *parent);
+        let raw = folder::raw(parents, id.unpack(), *parent);
         let outcome = convert(job, &mut bench.decoder, &raw, &mut bench.pixels)?;
         if let Ok(converted) = &outcome {
             bytes += converted.bytes;
-            let split = job.catalog.split(id);
+            let split = job.catalog.split(&raw.id);
             bench.histograms.add(split, &bench.pixels);
         }
         outcomes.push(outcome);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chipmill_schemas::ingest::IngestSummary;
 use chipmill_store::layout::{INGEST, NODE};
-use chipmill_store::patch_ids_digest;
+use chipmill_store::packed_ids_digest;
 use rayon::prelude::*;
 
 use super::{Job, maps, s1};
@@ -30,7 +30,7 @@ pub(super) fn plan(job: &mut Job<'_>, sources: &[Source]) -> Result<Plan, Ingest
         return planned(job, (&said, &s1_said), None, s1);
     }
     let folders = deal(job, listing)?;
-    let digest = patch_ids_digest(folders.patches.iter().map(|p| &p.0));
+    let digest = packed_ids_digest(folders.patches.iter().map(|p| p.0));
     let said = format!(
         "folders with {} patches to store ({}) and {} defective ones",
         folders.patches.len(),
@@ -154,7 +154,7 @@ pub(super) fn no_patches(job: &Job<'_>, notes: &[String]) -> IngestError {
 fn identity(source: &Source, listing: &Listing) -> Result<String, IngestError> {
     match source {
         Source::Folder(_) => {
-            let digest = patch_ids_digest(listing.patches.iter().map(|p| &p.id));
+            let digest = packed_ids_digest(listing.patches.iter().map(|p| p.id));
             let patches = listing.patches.len();
             Ok(format!(
                 "folders with {patches} patches ({})",

@@ -24,8 +24,8 @@ use crate::record::{S1Record, UnitHead};
 use crate::source::{Archive, Content, Notes, Source};
 use crate::statistics::S1Counts;
 
-pub(super) use matching::{identities, plan as planned};
 use matching::{SECOND, UNREADABLE};
+pub(super) use matching::{identities, plan as planned};
 use spool::Spool;
 use unit::Finder;
 
@@ -72,7 +72,9 @@ pub(super) fn finalize(
     }
     let patches: Vec<_> = steps.folders.patches.iter().collect();
     let units = plan::units(patches.len(), steps.options.shard_patches);
-    let digests = units.into_iter().map(|u| super::planned::digest(&patches[u.patches]));
+    let digests = units
+        .into_iter()
+        .map(|u| super::planned::digest(&patches[u.patches]));
     let planned: HashSet<String> = digests.collect();
     work_all(job, s1, &[], heads, Some(&planned)).map(Some)
 }
@@ -121,7 +123,10 @@ fn work_all(
     let mut records = Vec::new();
     let mut todo = Vec::new();
     for head in heads {
-        match job.workspace.s1_finished(head.unit, &head.patch_ids_digest)? {
+        match job
+            .workspace
+            .s1_finished(head.unit, &head.patch_ids_digest)?
+        {
             Some(record) => records.push(record),
             None => todo.push(head),
         }
@@ -175,7 +180,8 @@ fn make_all(
     let all = patches(&mut heads.iter());
     // The meter goes on from the Sentinel-2 patches.
     job.progress.total(Some(2 * all));
-    job.progress.advance(all - patches(&mut todo.iter().copied()), 0);
+    job.progress
+        .advance(all - patches(&mut todo.iter().copied()), 0);
     if todo.is_empty() {
         return Ok(());
     }
@@ -260,7 +266,9 @@ impl S1Worked {
             summary.s1_patches += record.present;
             summary.s1_bytes_in += record.bytes_in;
             summary.s1_bytes_out += object_bytes(&record.objects);
-            summary.s1_defects.extend(record.quarantined.iter().cloned());
+            summary
+                .s1_defects
+                .extend(record.quarantined.iter().cloned());
             let missing = record.missing.iter().map(ToString::to_string);
             summary.s1_missing_ids.extend(missing);
         }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 
 use chipmill_schemas::ingest::Defect;
-use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_store::{
     EncodedPatch, ObjectWriter, PatchPixels, StoreWriter, WriteError, patch_ids_digest,
 };
@@ -29,7 +29,7 @@ struct Index {
     /// In id order.
     patches: Vec<Spooled>,
     quarantined: Vec<Defect>,
-    excluded: Vec<PatchId>,
+    excluded: Vec<PackedId>,
     notes: Notes,
 }
 

@@ -244,7 +244,11 @@ fn a_sentinel_1_file_is_an_original_one_but_for_the_zone_the_corner_and_the_pixe
     for path in named(&folder, ".tif") {
         let expected = fs::read(&path).unwrap();
         let original = Dataset::open(&path).unwrap();
-        let pixels = original.rasterband(1).unwrap().read_band_as::<f32>().unwrap();
+        let pixels = original
+            .rasterband(1)
+            .unwrap()
+            .read_band_as::<f32>()
+            .unwrap();
         let found = files.encode(pixels.data(), (384_000, 5_342_400)).unwrap();
         assert!(found == expected, "{} differs", path.display());
     }
@@ -273,11 +277,18 @@ fn sentinel_1_is_named_by_the_tables_or_its_label_files_and_looks_like_radar() {
         }
         let mut labels = named(dir.path(), "_labels_metadata.json");
         labels.retain(|p| p.starts_with(dir.path().join("BigEarthNet-S1-v1.0")));
-        assert_eq!(labels.len(), if layout == DatasetVersion::V1 { 6 } else { 0 });
+        assert_eq!(
+            labels.len(),
+            if layout == DatasetVersion::V1 { 6 } else { 0 }
+        );
         for path in labels {
             let text = fs::read_to_string(path).unwrap();
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-            let id: PatchId = json["corresponding_s2_patch"].as_str().unwrap().parse().unwrap();
+            let id: PatchId = json["corresponding_s2_patch"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap();
             assert!(dir.path().join(format!("BigEarthNet-v1.0/{id}")).is_dir());
         }
     }

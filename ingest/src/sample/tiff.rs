@@ -114,11 +114,7 @@ impl S1Files {
     }
 
     /// Encodes a polarisation.
-    pub(super) fn encode(
-        &self,
-        values: &[f32],
-        corner: (u32, u32),
-    ) -> Result<Vec<u8>, GdalError> {
+    pub(super) fn encode(&self, values: &[f32], corner: (u32, u32)) -> Result<Vec<u8>, GdalError> {
         self.0.file(values, corner)
     }
 }
@@ -187,12 +183,7 @@ fn encode<T: Pixel>(values: &[T], form: Form, place: Place) -> Result<Vec<u8>, G
     })
 }
 
-fn write<T: Pixel>(
-    path: &Path,
-    values: Vec<T>,
-    form: Form,
-    place: Place,
-) -> Result<(), GdalError> {
+fn write<T: Pixel>(path: &Path, values: Vec<T>, form: Form, place: Place) -> Result<(), GdalError> {
     let side = values.len().isqrt();
     let options: &[&str] = match form {
         Form::BandV1 | Form::BandV2 | Form::S1 => &["COMPRESS=NONE"],

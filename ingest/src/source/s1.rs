@@ -107,7 +107,13 @@ mod tests {
         for role in bands.into_iter().chain([S1Role::Labels]) {
             assert_eq!(S1Role::of(ID, &role.file_name(id)), Some(role));
         }
-        for other in ["VV.tif", "_HH.tif", "_VV.TIF", "_B02.tif", "_VV.tif.aux.xml"] {
+        for other in [
+            "VV.tif",
+            "_HH.tif",
+            "_VV.TIF",
+            "_B02.tif",
+            "_VV.tif.aux.xml",
+        ] {
             assert_eq!(S1Role::of(ID, &format!("{ID}{other}")), None, "{other}");
         }
     }

@@ -183,7 +183,10 @@ impl S1Counts {
 }
 
 impl BandSums {
-    #[expect(clippy::cast_precision_loss, reason = "counts of pixels are far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of pixels are far below 2^53"
+    )]
     fn statistics(&self, polarisation: Polarisation, classes: &[u64]) -> S1BandStatistics {
         let n = self.count as f64;
         let mean = self.sum / n;
@@ -205,7 +208,10 @@ impl BandSums {
     }
 
     /// The value at rank `(n - 1) share`, the pixels of a class spread evenly over it.
-    #[expect(clippy::cast_precision_loss, reason = "counts of pixels are far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of pixels are far below 2^53"
+    )]
     fn percentile(&self, classes: &[u64], share: f64) -> f64 {
         let (min, max) = (f64::from(self.min), f64::from(self.max));
         let rank = (self.count - 1) as f64 * share;
@@ -321,19 +327,33 @@ mod tests {
         assert_eq!((sets[0].patches, &sets[0].bands), (3, &sets[1].bands));
         for found in &sets[0].bands {
             let all = patches.iter().flat_map(|p| p.slice(found.polarisation));
-            let mut values: Vec<f64> = all.map(|&v| f64::from(v)).filter(|v| v.is_finite()).collect();
+            let mut values: Vec<f64> = all
+                .map(|&v| f64::from(v))
+                .filter(|v| v.is_finite())
+                .collect();
             values.sort_by(f64::total_cmp);
             let n = values.len() as f64;
             let mean = values.iter().sum::<f64>() / n;
             let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
             assert!((found.mean - mean).abs() < 1e-9 && (found.std - std).abs() < 1e-7);
-            assert_eq!((found.count, found.count + found.not_finite), (values.len() as u64, 43_200));
+            assert_eq!(
+                (found.count, found.count + found.not_finite),
+                (values.len() as u64, 43_200)
+            );
             assert_eq!(f64::from(found.min), values[0]);
             assert_eq!(f64::from(found.max), values[values.len() - 1]);
             let exact = |p: usize| values[(values.len() - 1) * p / 100];
-            for (percentile, p) in [(found.p1, 1), (found.p50, 50), (found.p98, 98), (found.p99, 99)] {
+            for (percentile, p) in [
+                (found.p1, 1),
+                (found.p50, 50),
+                (found.p98, 98),
+                (found.p99, 99),
+            ] {
                 let exact = exact(p);
-                assert!((percentile - exact).abs() <= 0.0101, "p{p}: {percentile}, {exact}");
+                assert!(
+                    (percentile - exact).abs() <= 0.0101,
+                    "p{p}: {percentile}, {exact}"
+                );
             }
         }
     }
@@ -361,7 +381,10 @@ mod tests {
         let [vv] = &sets[0].bands[..] else {
             panic!("VH has no finite pixel")
         };
-        assert_eq!((vv.count, vv.not_finite, vv.p1, vv.p99), (2, 14_398, f64::from(-1e30f32), f64::from(-1e30f32)));
+        assert_eq!(
+            (vv.count, vv.not_finite, vv.p1, vv.p99),
+            (2, 14_398, f64::from(-1e30f32), f64::from(-1e30f32))
+        );
         assert_eq!((vv.min, vv.max), (-1e30, 1e30));
         assert_eq!(S1Counts::default().statistics()[0].bands, []);
     }

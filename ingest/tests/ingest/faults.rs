@@ -77,7 +77,11 @@ impl Case {
 /// after the last whole patch. Of Sentinel-1 one patch is defective and one is missing.
 fn write_sources(folder: &Path, form: &str) -> Vec<PathBuf> {
     let source = folder.join(form);
-    let mut patches = v2(if form == "archive" || form == "shuffled" { 11 } else { 9 });
+    let mut patches = v2(if form == "archive" || form == "shuffled" {
+        11
+    } else {
+        9
+    });
     let mut s1 = s1_of(&patches);
     for patch in patches.iter_mut().skip(3).step_by(7) {
         patch.band(Band::B02).truncate(20_000);
@@ -238,7 +242,10 @@ fn child(sources: &[PathBuf], store: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .arg("an_ingest_that_no_test_arms_passes_all_points_unnoticed")
-        .env("CHIPMILL_TEST_SOURCE", std::env::join_paths(sources).unwrap())
+        .env(
+            "CHIPMILL_TEST_SOURCE",
+            std::env::join_paths(sources).unwrap(),
+        )
         .env("CHIPMILL_TEST_STORE", store)
         .stdout(Stdio::null())
         .stderr(Stdio::null());

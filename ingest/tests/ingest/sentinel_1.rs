@@ -74,13 +74,19 @@ fn archived(dir: &Path, name: &str, patches: &[Patch]) -> PathBuf {
 #[test]
 fn both_layouts_in_folders_and_archives_of_every_kind_give_byte_identical_stores() {
     for (layout, s2, s1) in [
-        (DatasetVersion::V1, "BigEarthNet-v1.0", "BigEarthNet-S1-v1.0"),
+        (
+            DatasetVersion::V1,
+            "BigEarthNet-v1.0",
+            "BigEarthNet-S1-v1.0",
+        ),
         (DatasetVersion::V2, "BigEarthNet-S2", "BigEarthNet-S1"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         sample(&at("folders"), layout, None);
-        let tables = fs::read_dir(at("folders")).unwrap().map(|e| e.unwrap().path());
+        let tables = fs::read_dir(at("folders"))
+            .unwrap()
+            .map(|e| e.unwrap().path());
         let is_table = |p: &PathBuf| fs::metadata(p).is_ok_and(|m| m.is_file() && m.len() > 0);
         let tables: Vec<_> = tables.filter(is_table).collect();
         let of = |sources: &[PathBuf], store: &str, threads| IngestOptions {
@@ -141,8 +147,15 @@ fn each_has_the_pixels_of_its_own_file(store: &Path, folder: &Path) {
             let bytes = fs::read(folder.join(path)).unwrap();
             // The pixels are the last bytes of an official file.
             let tail = &bytes[bytes.len() - 4 * 14_400..];
-            let values = tail.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
-            assert!(values.eq(pixels.slice(polarisation).iter().copied()), "{file}");
+            let values = tail
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b));
+            assert!(
+                values.eq(pixels.slice(polarisation).iter().copied()),
+                "{file}"
+            );
         }
     }
 }
@@ -167,7 +180,11 @@ fn defective_and_missing_sentinel_1_is_counted_and_listed_and_its_patch_is_kept(
     assert!(summary.has_defects());
     let found = summary.s1.as_ref().unwrap();
     assert_eq!(found.s1_missing_ids, [3, 5, 9].map(|n| Patch::v2(n).id));
-    let reasons: Vec<_> = found.s1_defects.iter().map(|d| (&d.patch, &d.reason)).collect();
+    let reasons: Vec<_> = found
+        .s1_defects
+        .iter()
+        .map(|d| (&d.patch, &d.reason))
+        .collect();
     for ((patch, reason), (number, words)) in reasons.into_iter().zip([
         (2, "_VV.tif is cut short"),
         (4, "_VH.tif is missing; Sentinel-1 has VV and VH"),
@@ -178,10 +195,15 @@ fn defective_and_missing_sentinel_1_is_counted_and_listed_and_its_patch_is_kept(
         assert!(is_named, "{reason}");
     }
     let notes = summary.notes.join("\n");
-    assert!(notes.contains("without a stored patch, passed over: 1, such as S1A_"), "{notes}");
+    assert!(
+        notes.contains("without a stored patch, passed over: 1, such as S1A_"),
+        "{notes}"
+    );
     assert!(notes.contains("label files that cannot be read"), "{notes}");
     let reader = StoreReader::open(&dir.path().join("a")).unwrap();
-    let present: Vec<u32> = (0..11).filter(|&i| reader.patch_has_s1(i).unwrap()).collect();
+    let present: Vec<u32> = (0..11)
+        .filter(|&i| reader.patch_has_s1(i).unwrap())
+        .collect();
     assert_eq!(present, [0, 1, 6, 8, 10]);
     let told = reader.manifest().s1.as_ref().unwrap();
     assert_eq!((told.patches, told.statistics[0].patches), (5, 5));
@@ -192,7 +214,10 @@ fn defective_and_missing_sentinel_1_is_counted_and_listed_and_its_patch_is_kept(
             s1.reverse();
         }
         let archive = archived(dir.path(), &format!("S1-{order}.tar"), &s1);
-        let options = with(&[folders[0].clone(), archive], &dir.path().join(format!("b{order}")));
+        let options = with(
+            &[folders[0].clone(), archive],
+            &dir.path().join(format!("b{order}")),
+        );
         let (of_archive, objects) = sound(&options);
         assert_same(&objects, &expected);
         assert_eq!(of_archive, summary);
@@ -204,13 +229,19 @@ fn defective_and_missing_sentinel_1_is_counted_and_listed_and_its_patch_is_kept(
     let (summary, _) = sound(&subset);
     assert_eq!(counts(&summary), [5, 3, 0, 3]);
     let notes = summary.notes.join("\n");
-    assert!(notes.contains("patches without Sentinel-1, as a subset may be: 3"), "{notes}");
+    assert!(
+        notes.contains("patches without Sentinel-1, as a subset may be: 3"),
+        "{notes}"
+    );
     let strict = IngestOptions {
         strict: true,
         ..with(&folders, &dir.path().join("d"))
     };
     let error = run(&strict).unwrap_err().to_string();
-    assert!(error.contains("S1A_") && error.contains("strict"), "{error}");
+    assert!(
+        error.contains("S1A_") && error.contains("strict"),
+        "{error}"
+    );
     assert!(StoreReader::open(&dir.path().join("d")).is_err());
 }
 
@@ -273,7 +304,9 @@ fn units_of_an_engine_make_their_sentinel_1_and_archives_of_it_are_read_at_the_e
     }
     // A unit that died between its pixels and its Sentinel-1 is not finished.
     work(&store, 0).unwrap();
-    let mut records = fs::read_dir(store.join(".ingest/s1")).unwrap().map(|e| e.unwrap().path());
+    let mut records = fs::read_dir(store.join(".ingest/s1"))
+        .unwrap()
+        .map(|e| e.unwrap().path());
     let record = records.find(|p| p.to_str().unwrap().contains("/000000-"));
     fs::remove_file(record.unwrap().with_extension("json")).unwrap();
     match chipmill_ingest::finalize(&store, 1, &go_on, &silent) {
@@ -301,7 +334,10 @@ fn an_ingest_that_gains_or_loses_sentinel_1_is_another_plan() {
     let store = dir.path().join("store");
     run(&with(&folders[..1], &store)).unwrap();
     let refused = run(&with(&folders, &store)).unwrap_err().to_string();
-    assert!(refused.contains("s1 was absent, now folders with 3 patches"), "{refused}");
+    assert!(
+        refused.contains("s1 was absent, now folders with 3 patches"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -317,7 +353,10 @@ fn sentinel_1_alone_is_no_data_set_and_inside_an_archive_of_sentinel_2_it_is_nam
     assert_eq!(summary.patches, 3);
     assert!(summary.s1.is_none());
     let notes = summary.notes.join("\n");
-    assert!(notes.contains("give them as a source of their own: 9"), "{notes}");
+    assert!(
+        notes.contains("give them as a source of their own: 9"),
+        "{notes}"
+    );
 }
 
 #[test]
@@ -329,7 +368,11 @@ fn of_two_radar_patches_of_one_patch_the_first_by_name_is_taken_and_the_other_no
     let folders = raw(dir.path(), &patches, &s1);
     let (summary, expected) = sound(&with(&folders, &dir.path().join("a")));
     assert_eq!(counts(&summary), [2, 0, 0, 0]);
-    assert!(summary.notes[0].contains("first by name: 1"), "{:?}", summary.notes);
+    assert!(
+        summary.notes[0].contains("first by name: 1"),
+        "{:?}",
+        summary.notes
+    );
     for order in 0..2 {
         s1.reverse();
         let archive = archived(dir.path(), &format!("S1-{order}.tar"), &s1);

@@ -75,7 +75,10 @@ pub(crate) fn s1(patch: &Patch, number: u16) -> Patch {
     let id = format!("S1A_IW_GRDH_1SDV_20170613T1650{second:02}_33UUP_{h}_{v}");
     let pixel = |i: u16| -6.0 - f32::from(number) / 8.0 - f32::from(i % 113) / 16.0;
     let band = |offset: f32| s1_tiff(&(0..14_400).map(|i| pixel(i) - offset).collect::<Vec<_>>());
-    let json = format!(r#"{{"labels": [], "corresponding_s2_patch": "{}"}}"#, patch.id);
+    let json = format!(
+        r#"{{"labels": [], "corresponding_s2_patch": "{}"}}"#,
+        patch.id
+    );
     let files = vec![
         (format!("{id}_VH.tif"), band(7.0)),
         (format!("{id}_VV.tif"), band(0.0)),

@@ -81,7 +81,11 @@ impl S1Scan {
             .chain(occurring)
             .map(|split| (split, self.sets[place(split)].patches))
             .collect();
-        let found: Vec<_> = told.statistics.iter().map(|s| (s.split, s.patches)).collect();
+        let found: Vec<_> = told
+            .statistics
+            .iter()
+            .map(|s| (s.split, s.patches))
+            .collect();
         if found != expected || told.patches != self.sets[0].patches {
             return vec![format!(
                 "Sentinel-1 of {} patches, statistics of {found:?} (split, patches), expected \

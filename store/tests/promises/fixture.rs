@@ -105,7 +105,9 @@ impl Fixture {
             let mut shard = writer.begin_s1_shard(unit).unwrap();
             let mut chunk = Vec::new();
             for patch in patches {
-                let encoded = patch.as_ref().map(|p| encoder.encode(p, &mut chunk).unwrap());
+                let encoded = patch
+                    .as_ref()
+                    .map(|p| encoder.encode(p, &mut chunk).unwrap());
                 shard.push(encoded.map(|()| &chunk[..])).unwrap();
             }
             UnitRow {
@@ -124,7 +126,9 @@ impl Fixture {
         let of = |split: Option<Split>| {
             let member = |r: &PatchRow| split.is_none() || r.split == split;
             let all = self.rows.iter().zip(&self.s1);
-            let chosen = all.filter(|(r, _)| member(r)).filter_map(|(_, p)| p.as_ref());
+            let chosen = all
+                .filter(|(r, _)| member(r))
+                .filter_map(|(_, p)| p.as_ref());
             let chosen: Vec<_> = chosen.collect();
             let set = || S1SetStatistics {
                 split,

@@ -67,9 +67,15 @@ fn stores_of_every_released_format_hold_what_was_written_into_them() {
         }
         let mut pixels = S1Pixels::absent();
         for (index, expected) in (0u32..).zip(&recipe.s1) {
-            assert_eq!(reader.read_s1(index, &mut pixels).unwrap(), expected.is_some());
+            assert_eq!(
+                reader.read_s1(index, &mut pixels).unwrap(),
+                expected.is_some()
+            );
             let expected = expected.as_ref().map_or(&pixels, |e| e);
-            assert!(expected.values()[0].is_nan() || pixels == *expected, "{name}");
+            assert!(
+                expected.values()[0].is_nan() || pixels == *expected,
+                "{name}"
+            );
         }
         let report = verify(&root, 1).unwrap();
         assert!(

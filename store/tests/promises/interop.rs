@@ -107,7 +107,9 @@ fn some_pixels(pixels: &PatchPixels, resolution: Resolution) -> Value {
 fn some_s1(pixels: &S1Pixels) -> Value {
     let places = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 3, 118), (1, 119, 5)];
     let view = pixels.view();
-    let at = places.iter().map(|&(p, y, x)| json!([p, y, x, view[[p, y, x]]]));
+    let at = places
+        .iter()
+        .map(|&(p, y, x)| json!([p, y, x, view[[p, y, x]]]));
     at.collect()
 }
 

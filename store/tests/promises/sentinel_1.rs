@@ -27,7 +27,10 @@ fn every_patch_gets_its_own_sentinel_1_back_to_the_bit_or_nan() {
             let mut pixels = S1Pixels::absent();
             for (index, expected) in (0..patches).zip(&fixture.s1) {
                 assert_eq!(store.patch_has_s1(index).unwrap(), expected.is_some());
-                assert_eq!(store.read_s1(index, &mut pixels).unwrap(), expected.is_some());
+                assert_eq!(
+                    store.read_s1(index, &mut pixels).unwrap(),
+                    expected.is_some()
+                );
                 let absent = S1Pixels::absent();
                 let expected = expected.as_ref().unwrap_or(&absent);
                 assert!(bits(&pixels) == bits(expected), "{codec:?} #{index}");
@@ -60,8 +63,13 @@ fn everything_that_1_0_has_is_the_same_with_sentinel_1_beside_it() {
     Fixture::new(5, 2, Codec::Lz4).write(&without);
     Fixture::new(5, 2, Codec::Lz4).with_s1().write(&with);
     let (without, with) = (files(&without), files(&with));
-    let differing = without.iter().filter(|(name, bytes)| with.get(*name) != Some(bytes));
-    assert_eq!(differing.map(|(name, _)| name).collect::<Vec<_>>(), ["zarr.json"]);
+    let differing = without
+        .iter()
+        .filter(|(name, bytes)| with.get(*name) != Some(bytes));
+    assert_eq!(
+        differing.map(|(name, _)| name).collect::<Vec<_>>(),
+        ["zarr.json"]
+    );
     let more: Vec<_> = with.keys().filter(|k| !without.contains_key(*k)).collect();
     let expected = [
         "polarisation/c.0",
@@ -85,7 +93,10 @@ fn zarrs_reads_sentinel_1_as_one_array_with_nan_where_there_is_none() {
         let array = Array::open(storage, "/s1").unwrap();
         let all: Vec<f32> = array.retrieve_array_subset(&array.subset_all()).unwrap();
         let absent = S1Pixels::absent();
-        let patches = fixture.s1.iter().map(|p| p.as_ref().unwrap_or(&absent).values());
+        let patches = fixture
+            .s1
+            .iter()
+            .map(|p| p.as_ref().unwrap_or(&absent).values());
         let expected: Vec<u32> = patches.flatten().map(|v| v.to_bits()).collect();
         assert!(all.iter().map(|v| v.to_bits()).eq(expected), "{codec:?}");
     }
@@ -105,7 +116,10 @@ fn any_flipped_bit_of_sentinel_1_is_found_and_named() {
             flipped[at] ^= 1 << (round % 8);
             fs::write(dir.path().join(object), &flipped).unwrap();
             let found = verify(dir.path(), 2).unwrap().defects;
-            assert!(found.iter().any(|d| d.object == *object), "{object} byte {at}");
+            assert!(
+                found.iter().any(|d| d.object == *object),
+                "{object} byte {at}"
+            );
             let in_chunk = object.ends_with(".0.0.0") && at < bytes.len() - (3 * 16 + 4);
             if in_chunk {
                 let named: BTreeSet<_> = found.into_iter().filter_map(|d| d.patch).collect();
@@ -134,7 +148,9 @@ fn statistics_that_are_not_those_of_the_radar_pixels_are_found() {
     // The manifest is written anew, for other pixels than the shards hold.
     fixture.s1[0].as_mut().unwrap().values_mut()[3] = 40.0;
     let units = fixture.write_shards(dir.path());
-    let s1_units = Fixture::new(4, 2, Codec::Lz4).with_s1().write_s1_shards(dir.path());
+    let s1_units = Fixture::new(4, 2, Codec::Lz4)
+        .with_s1()
+        .write_s1_shards(dir.path());
     let contents = chipmill_store::Contents {
         units: &units,
         statistics: fixture.statistics(),
@@ -145,9 +161,14 @@ fn statistics_that_are_not_those_of_the_radar_pixels_are_found() {
         }),
     };
     let writer = fixture.writer(dir.path());
-    writer.finalize_contents(&fixture.rows[..], contents).unwrap();
+    writer
+        .finalize_contents(&fixture.rows[..], contents)
+        .unwrap();
     let found: Vec<_> = verify(dir.path(), 1).unwrap().defects;
     let reasons: Vec<_> = found.into_iter().map(|d| d.reason).collect();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
-    assert!(reasons[0].contains("all patches, VV: max is 40"), "{reasons:?}");
+    assert!(
+        reasons[0].contains("all patches, VV: max is 40"),
+        "{reasons:?}"
+    );
 }

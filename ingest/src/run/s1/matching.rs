@@ -37,7 +37,11 @@ pub(in crate::run) fn plan(
     let absolute = |path: &PathBuf| std::path::absolute(path).map_err(IngestError::reading(path));
     let mut plan = S1Plan {
         archives,
-        parents: listing.parents.iter().map(absolute).collect::<Result<_, _>>()?,
+        parents: listing
+            .parents
+            .iter()
+            .map(absolute)
+            .collect::<Result<_, _>>()?,
         patches: listing.s1.clone(),
         ..S1Plan::default()
     };
@@ -65,7 +69,10 @@ pub(in crate::run) fn identities(
             hasher.update(format!("{patch} {id}\n").as_bytes());
         }
         let (patches, digest) = (s1.patches.len(), hasher.finalize().to_hex());
-        said.push(format!("folders with {patches} patches ({})", &digest[..16]));
+        said.push(format!(
+            "folders with {patches} patches ({})",
+            &digest[..16]
+        ));
     }
     Ok(said)
 }
@@ -73,7 +80,10 @@ pub(in crate::run) fn identities(
 /// Reads the label files of the patches that no table names.
 fn pair(job: &Job<'_>, plan: &mut S1Plan) -> Result<(), IngestError> {
     let named = job.catalog.s1_names();
-    let unnamed = plan.patches.par_iter().filter(|(id, _)| !named.contains(id));
+    let unnamed = plan
+        .patches
+        .par_iter()
+        .filter(|(id, _)| !named.contains(id));
     let read: Vec<(S1Id, Told)> = job.pool.install(|| {
         let told = unnamed.map(|(id, parent)| {
             let folder = plan.parents[*parent as usize].join(id.text());

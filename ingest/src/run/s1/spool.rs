@@ -185,7 +185,9 @@ fn stream(
             notes.map(|notes| reader.notes.merge(&notes))
         });
         // With nobody receiving, the archive's reader ends at its next patch.
-        let taken = arrivals.into_iter().try_for_each(|a| a.and_then(&mut *take));
+        let taken = arrivals
+            .into_iter()
+            .try_for_each(|a| a.and_then(&mut *take));
         join(reading)?;
         taken
     })?;
@@ -258,7 +260,11 @@ impl Reader<'_> {
 
     fn let_in(&mut self, raw: RawS1) -> Result<bool, IngestError> {
         let wants = self.wanted.names.contains(&raw.id) || self.is_paired(&raw)?;
-        let send = |raw| self.raw_out.as_ref().is_some_and(|out| out.send(raw).is_ok());
+        let send = |raw| {
+            self.raw_out
+                .as_ref()
+                .is_some_and(|out| out.send(raw).is_ok())
+        };
         Ok(!wants || send(raw))
     }
 }

@@ -82,7 +82,9 @@ pub(super) fn make(
     }
     record.objects = vec![shard.end()?];
     let benches = benches.into_inner().unwrap_or_else(PoisonError::into_inner);
-    benches.iter().for_each(|b: &Bench| counts.add_classes(&b.classes));
+    benches
+        .iter()
+        .for_each(|b: &Bench| counts.add_classes(&b.classes));
     job.workspace.finish_s1(&record, &counts)?;
     Ok(record)
 }
