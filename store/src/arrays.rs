@@ -36,18 +36,20 @@ pub(crate) enum Elements {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Texts {
     text: String,
-    ends: Vec<usize>,
+    /// A chunk's texts are far below 4 GB.
+    ends: Vec<u32>,
 }
 
 impl Texts {
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
-        self.ends.push(self.text.len());
+        self.ends
+            .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
     }
 
     fn get(&self, i: usize) -> Option<&str> {
         let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.text.get(start..*self.ends.get(i)?)
+        self.text.get(start as usize..*self.ends.get(i)? as usize)
     }
 }
 
@@ -100,7 +102,19 @@ impl Elements {
         match self {
             Self::Bytes(v) => v.clear(),
             Self::Floats(v) => v.clear(),
-            Self::Texts(v) => *v = Texts::default(),
+            Self::Texts(v) => {
+                v.text.clear();
+                v.ends.clear();
+            }
+        }
+    }
+
+    /// Makes room for exactly so many elements more.
+    fn reserve(&mut self, elements: usize) {
+        match self {
+            Self::Bytes(v) => v.reserve_exact(elements),
+            Self::Floats(v) => v.reserve_exact(elements),
+            Self::Texts(v) => v.ends.reserve_exact(elements),
         }
     }
 
@@ -142,7 +156,8 @@ fn padded<T: Clone>(values: &[T], len: usize, fill: T) -> Cow<'_, [T]> {
 
 fn texts(texts: &Texts, len: usize) -> Result<ArrayBytes<'_>, ChunkError> {
     let end = texts.text.len();
-    let ends = texts.ends.iter().copied().chain(std::iter::repeat(end));
+    let ends = texts.ends.iter().map(|&end| end as usize);
+    let ends = ends.chain(std::iter::repeat(end));
     let offsets = std::iter::once(0).chain(ends).take(len + 1).collect();
     let refused = |reason: String| ChunkError::Codec {
         codec: "vlen-utf8",
@@ -259,6 +274,9 @@ impl Column {
 
     /// Takes in a row; gives a chunk that is whole with it.
     pub(crate) fn push(&mut self, row: &PatchRow) -> Result<Option<Chunk>, ChunkError> {
+        if self.array.elements.len() == 0 {
+            self.array.elements.reserve(self.array.chunk_len());
+        }
         (self.push)(row, &mut self.array.elements);
         if self.array.elements.len() < self.array.chunk_len() {
             return Ok(None);

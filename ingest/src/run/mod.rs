@@ -170,9 +170,23 @@ impl<'a> Job<'a> {
         self.check_stop(worked.records.len())?;
         let s1 = s1::work(self, plan, sources, &worked.records)?;
         self.check_stop(worked.records.len())?;
-        let summary = finalize::finalize(self, worked, s1)?;
+        let summary = self.finalize(worked, s1)?;
         drop(turn);
         Ok((summary, false))
+    }
+
+    /// Finalizes where the patches were worked on: an allocator gives a thread's memory to that thread
+    /// again, and what the patches took is free now.
+    fn finalize(
+        &self,
+        worked: Worked,
+        s1: Option<s1::S1Worked>,
+    ) -> Result<IngestSummary, IngestError> {
+        self.encoder.forget_recycled();
+        match self.pool.current_num_threads() {
+            1 => finalize::finalize(self, worked, s1),
+            _ => self.pool.install(|| finalize::finalize(self, worked, s1)),
+        }
     }
 
     fn work(&self, plan: &Plan, sources: &[Source]) -> Result<Worked, IngestError> {
