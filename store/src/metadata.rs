@@ -53,7 +53,7 @@ impl ArrayDocument {
             chunk_shape: of(u64::from(shape.shard_patches)),
             data_type: "uint16",
             fill: json!(0),
-            codecs: sharded(&of(1), codec::pixel_codecs(shape.codec, size_of::<u16>())),
+            codecs: sharded(&of(1), &codec::pixel_codecs(shape.codec, size_of::<u16>())),
             dims: layout::pixel_dims(resolution).to_vec(),
             attributes: json!({
                 "bands": names,
@@ -73,7 +73,7 @@ impl ArrayDocument {
             chunk_shape: of(u64::from(shape.shard_patches)),
             data_type: "float32",
             fill: json!("NaN"),
-            codecs: sharded(&of(1), codec::pixel_codecs(shape.codec, size_of::<f32>())),
+            codecs: sharded(&of(1), &codec::pixel_codecs(shape.codec, size_of::<f32>())),
             dims: layout::S1_DIMS.map(str::to_owned).to_vec(),
             attributes: json!({
                 "polarisations": Polarisation::ALL.map(Polarisation::name),
@@ -100,7 +100,7 @@ impl ArrayDocument {
 }
 
 /// The one codec of a sharded array: chunks of that shape, with these codecs.
-fn sharded(chunk_shape: &[u64], codecs: Value) -> Value {
+fn sharded(chunk_shape: &[u64], codecs: &Value) -> Value {
     json!([{"name": "sharding_indexed", "configuration": {
         "chunk_shape": chunk_shape,
         "codecs": codecs,

@@ -170,7 +170,7 @@ impl StoreWriter {
             table(layout::S1_UNITS, units)?;
         }
         objects.sort_by(|a, b| a.path.cmp(&b.path));
-        let manifest = self.manifest(facts, contents)?;
+        let manifest = self.manifest(&facts, contents)?;
         let root = metadata::root(&manifest, objects, &nodes)?;
         self.write(layout::NODE, &root)?;
         Ok(manifest)
@@ -204,7 +204,7 @@ impl StoreWriter {
         Ok(nodes)
     }
 
-    fn manifest(&self, facts: RowFacts, contents: Contents<'_>) -> Result<Manifest, WriteError> {
+    fn manifest(&self, facts: &RowFacts, contents: Contents<'_>) -> Result<Manifest, WriteError> {
         let mut dataset_versions = contents.versions.to_vec();
         dataset_versions.sort_unstable();
         dataset_versions.dedup();

@@ -98,7 +98,7 @@ pub(crate) fn finalize(
     let worked = planned::work(&job, &steps.folders, Pending::Refuse)?;
     job.check_stop(worked.records.len())?;
     let s1 = s1::finalize(&job, &steps, &worked.records)?;
-    let mut summary = finish::finalize(&job, worked, s1)?;
+    let mut summary = finish::finalize(&job, worked, s1.as_ref())?;
     summary.seconds = began.elapsed().as_secs_f64();
     summary.cpu_seconds = cpu::seconds() - cpu_began;
     summary.patches_per_s = rate(summary.patches, summary.seconds);

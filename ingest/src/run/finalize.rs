@@ -27,7 +27,7 @@ use crate::source::Notes;
 pub(super) fn finalize(
     job: &Job<'_>,
     mut worked: Worked,
-    s1: Option<S1Worked>,
+    s1: Option<&S1Worked>,
 ) -> Result<IngestSummary, IngestError> {
     job.progress.stage("finalize");
     worked.defects.sort_by(|a, b| a.patch.cmp(&b.patch));
@@ -36,10 +36,10 @@ pub(super) fn finalize(
         return Err(nothing(job, worked));
     }
     let stored = Stored::of(job, &worked.records)?;
-    let summary = balance(job, &worked, s1.as_ref(), &stored);
+    let summary = balance(job, &worked, s1, &stored);
     record::create(&job.workspace.report(), &summary)?;
     let of_s1 = s1
-        .iter()
+        .into_iter()
         .flat_map(|s1| &s1.records)
         .flat_map(|r| &r.objects);
     let objects = worked.records.iter().flat_map(|r| &r.objects);
@@ -47,7 +47,7 @@ pub(super) fn finalize(
     let units: Vec<_> = worked.records.iter().map(unit_row).collect();
     let versions: Vec<_> = stored.versions.iter().copied().collect();
     let s1_units: Vec<_> = s1
-        .iter()
+        .into_iter()
         .flat_map(|s1| &s1.records)
         .map(s1_unit_row)
         .collect();
@@ -55,12 +55,12 @@ pub(super) fn finalize(
         units: &units,
         statistics: worked.histograms.statistics(),
         versions: &versions,
-        s1: s1.as_ref().map(|s1| S1Contents {
+        s1: s1.map(|s1| S1Contents {
             units: &s1_units,
             statistics: s1.counts.statistics(),
         }),
     };
-    let pairs = s1.as_ref().map(|s1| &s1.pairs);
+    let pairs = s1.map(|s1| &s1.pairs);
     let rows = Rows {
         job,
         records: &worked.records,

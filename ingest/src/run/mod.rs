@@ -170,7 +170,7 @@ impl<'a> Job<'a> {
         self.check_stop(worked.records.len())?;
         let s1 = s1::work(self, plan, sources, &worked.records)?;
         self.check_stop(worked.records.len())?;
-        let summary = self.finalize(worked, s1)?;
+        let summary = self.finalize(worked, s1.as_ref())?;
         drop(turn);
         Ok((summary, false))
     }
@@ -180,7 +180,7 @@ impl<'a> Job<'a> {
     fn finalize(
         &self,
         worked: Worked,
-        s1: Option<s1::S1Worked>,
+        s1: Option<&s1::S1Worked>,
     ) -> Result<IngestSummary, IngestError> {
         self.encoder.forget_recycled();
         match self.pool.current_num_threads() {

@@ -160,45 +160,47 @@ fn each_has_the_pixels_of_its_own_file(store: &Path, folder: &Path) {
     }
 }
 
-#[test]
-fn defective_and_missing_sentinel_1_is_counted_and_listed_and_its_patch_is_kept() {
-    let dir = tempfile::tempdir().unwrap();
+/// Eleven patches, and Sentinel-1 of which three are defective, two absent, one cannot be matched, and one
+/// belongs to no patch.
+fn damaged() -> (Vec<Patch>, Vec<Patch>) {
     let patches = v2(11);
     let mut s1: Vec<Patch> = (0..11).map(|n| s1(&patches[usize::from(n)], n)).collect();
     s1[2].files[1].1.truncate(30_000);
     s1[4].files.remove(0);
     s1[7].files[1].1 = patches[7].files[1].1.clone();
-    let stray = Patch::v2(99);
-    s1.push(crate::support::s1(&stray, 99));
+    s1.push(crate::support::s1(&Patch::v2(99), 99));
     s1.remove(9);
     s1.remove(5);
     s1[3].files[2].1 = b"{".to_vec();
+    (patches, s1)
+}
+
+#[test]
+fn defective_and_missing_sentinel_1_is_counted_and_listed_and_its_patch_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (patches, s1) = damaged();
     let folders = raw(dir.path(), &patches, &s1);
-    let (summary, expected) = sound(&with(&folders, &dir.path().join("a")));
+    let (summary, _) = sound(&with(&folders, &dir.path().join("a")));
     assert_eq!((summary.patches, summary.quarantined), (11, 0));
     assert_eq!(counts(&summary), [5, 3, 3, 0]);
     assert!(summary.has_defects());
     let found = summary.s1.as_ref().unwrap();
     assert_eq!(found.s1_missing_ids, [3, 5, 9].map(|n| Patch::v2(n).id));
-    let reasons: Vec<_> = found
-        .s1_defects
-        .iter()
-        .map(|d| (&d.patch, &d.reason))
-        .collect();
-    for ((patch, reason), (number, words)) in reasons.into_iter().zip([
+    let expected = [
         (2, "_VV.tif is cut short"),
         (4, "_VH.tif is missing; Sentinel-1 has VV and VH"),
         (7, "_VV.tif has pixels of type UInt16, expected Float32"),
-    ]) {
-        assert_eq!(*patch, Patch::v2(number).id);
+    ];
+    assert_eq!(found.s1_defects.len(), expected.len());
+    for (defect, (number, words)) in found.s1_defects.iter().zip(expected) {
+        let reason = &defect.reason;
+        assert_eq!(defect.patch, Patch::v2(number).id);
         let is_named = reason.contains("stored without Sentinel-1: S1A_") && reason.contains(words);
         assert!(is_named, "{reason}");
     }
     let notes = summary.notes.join("\n");
-    assert!(
-        notes.contains("without a stored patch, passed over: 1, such as S1A_"),
-        "{notes}"
-    );
+    let stray = "without a stored patch, passed over: 1, such as S1A_";
+    assert!(notes.contains(stray), "{notes}");
     assert!(notes.contains("label files that cannot be read"), "{notes}");
     let reader = StoreReader::open(&dir.path().join("a")).unwrap();
     let present: Vec<u32> = (0..11)
@@ -207,21 +209,29 @@ fn defective_and_missing_sentinel_1_is_counted_and_listed_and_its_patch_is_kept(
     assert_eq!(present, [0, 1, 6, 8, 10]);
     let told = reader.manifest().s1.as_ref().unwrap();
     assert_eq!((told.patches, told.statistics[0].patches), (5, 5));
+}
 
-    // The same from an archive, in any order.
+#[test]
+fn an_archive_of_sentinel_1_in_any_order_is_judged_as_its_folder_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (patches, mut s1) = damaged();
+    let folders = raw(dir.path(), &patches, &s1);
+    let (summary, expected) = sound(&with(&folders, &dir.path().join("a")));
     for order in 0..2 {
-        if order == 1 {
-            s1.reverse();
-        }
+        s1.reverse();
         let archive = archived(dir.path(), &format!("S1-{order}.tar"), &s1);
-        let options = with(
-            &[folders[0].clone(), archive],
-            &dir.path().join(format!("b{order}")),
-        );
-        let (of_archive, objects) = sound(&options);
+        let store = dir.path().join(format!("b{order}"));
+        let (of_archive, objects) = sound(&with(&[folders[0].clone(), archive], &store));
         assert_same(&objects, &expected);
         assert_eq!(of_archive, summary);
     }
+}
+
+#[test]
+fn a_subset_of_sentinel_1_is_excluded_when_asked_for_and_strict_stops_at_its_defects() {
+    let dir = tempfile::tempdir().unwrap();
+    let (patches, s1) = damaged();
+    let folders = raw(dir.path(), &patches, &s1);
     let subset = IngestOptions {
         allow_subset: true,
         ..with(&folders, &dir.path().join("c"))
@@ -229,10 +239,8 @@ fn defective_and_missing_sentinel_1_is_counted_and_listed_and_its_patch_is_kept(
     let (summary, _) = sound(&subset);
     assert_eq!(counts(&summary), [5, 3, 0, 3]);
     let notes = summary.notes.join("\n");
-    assert!(
-        notes.contains("patches without Sentinel-1, as a subset may be: 3"),
-        "{notes}"
-    );
+    let subset = "patches without Sentinel-1, as a subset may be: 3";
+    assert!(notes.contains(subset), "{notes}");
     let strict = IngestOptions {
         strict: true,
         ..with(&folders, &dir.path().join("d"))

@@ -81,7 +81,7 @@ impl<R: Read> Members<R> {
     }
 
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
-        let mut padding = [0; BLOCK as usize];
+        let mut padding = [0; size_of::<Header>()];
         if let Some(padding) = usize::try_from(bytes)
             .ok()
             .and_then(|n| padding.get_mut(..n))
