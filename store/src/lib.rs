@@ -59,6 +59,7 @@ mod blosc;
 mod codec;
 mod columns;
 mod digest;
+mod elements;
 mod encode;
 mod error;
 #[doc(hidden)]
@@ -83,6 +84,7 @@ mod units;
 mod verify;
 mod widen;
 mod writer;
+mod written;
 
 pub use codec::ChunkError;
 pub use columns::TableError;

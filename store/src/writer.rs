@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use chipmill_schemas::band::{Band, Resolution};
 use chipmill_schemas::manifest::{FormatVersion, Manifest};
 use chipmill_schemas::patch::{PatchRow, Split};
-use chipmill_schemas::patch_id::{DatasetVersion, PatchId};
+use chipmill_schemas::patch_id::DatasetVersion;
 use chipmill_schemas::s1::{Polarisation, S1Manifest, S1SetStatistics};
 use chipmill_schemas::statistics::SetStatistics;
 
-use crate::arrays::{Column, axes, columns};
+use crate::arrays::axes;
 use crate::digest::ObjectRecord;
 use crate::encode::EncodedPatch;
 use crate::error::WriteError;
@@ -21,8 +21,8 @@ use crate::object::{create_folder, remove_stale_temporaries, write_object};
 use crate::row_source::RowSource;
 use crate::s1::S1ShardWriter;
 use crate::shard_writer::ShardWriter;
-use crate::table::TableWriter;
-use crate::units::{self, Partition, UnitRow};
+use crate::units::{self, UnitRow};
+use crate::written::{RowFacts, Written};
 
 /// Writes a store. Until [`finalize`](Self::finalize) has ended nothing opens as one.
 ///
@@ -245,7 +245,7 @@ impl StoreWriter {
         Ok(())
     }
 
-    fn write(&self, object: &str, bytes: &[u8]) -> Result<ObjectRecord, WriteError> {
+    pub(crate) fn write(&self, object: &str, bytes: &[u8]) -> Result<ObjectRecord, WriteError> {
         let path = layout::object_path(&self.root, object);
         match write_object(&path, bytes) {
             Ok(()) => Ok(ObjectRecord::of(object, bytes)),
@@ -293,133 +293,11 @@ impl S1Contents<'_> {
     }
 }
 
-/// What is learnt of the rows while they are written.
-struct RowFacts {
-    patches: u64,
-    last: Option<PatchId>,
-    ids: blake3::Hasher,
-    splits: BTreeMap<Split, u64>,
-}
-
-/// The tables and arrays that follow from the rows, in the making.
-struct Written<'a> {
-    facts: RowFacts,
-    partitions: Vec<Partition<'a>>,
-    columns: Vec<Column>,
-    table: TableWriter,
-    objects: Vec<ObjectRecord>,
-}
-
-impl<'a> Written<'a> {
-    fn new(
-        store: &StoreWriter,
-        units: &'a [UnitRow],
-        s1_units: Option<&'a [UnitRow]>,
-    ) -> Result<Self, WriteError> {
-        let of_s1 = s1_units.map(|units| Partition::new(layout::S1_UNITS, units));
-        let partitions = std::iter::once(Partition::new(layout::UNITS, units));
-        Ok(Self {
-            facts: RowFacts {
-                patches: 0,
-                last: None,
-                ids: blake3::Hasher::new(),
-                splits: BTreeMap::new(),
-            },
-            partitions: partitions.chain(of_s1).collect(),
-            columns: columns(store.shape.patches),
-            table: TableWriter::new()?,
-            objects: Vec::new(),
-        })
-    }
-
-    fn push(&mut self, store: &StoreWriter, row: PatchRow) -> Result<(), WriteError> {
-        self.facts.take(&row)?;
-        if self.facts.patches > store.shape.patches {
-            return Err(too_many_or_few(self.facts.patches, store.shape.patches));
-        }
-        self.partitions.iter_mut().for_each(|p| p.take(&row.id));
-        for column in &mut self.columns {
-            if let Some((path, bytes)) = column.push(&row)? {
-                self.objects.push(store.write(&path, &bytes)?);
-            }
-        }
-        Ok(self.table.push(row)?)
-    }
-
-    fn end(
-        mut self,
-        store: &StoreWriter,
-        statistics: &[SetStatistics],
-    ) -> Result<(Vec<ObjectRecord>, Nodes, RowFacts), WriteError> {
-        let (found, expected) = (self.facts.patches, store.shape.patches);
-        if found != expected {
-            return Err(too_many_or_few(found, expected));
-        }
-        check_sets(&self.facts.sets(), statistics)?;
-        let wrong = self.partitions.into_iter().flat_map(Partition::end).next();
-        if let Some((object, reason)) = wrong {
-            return Err(WriteError::Inconsistent { object, reason });
-        }
-        let mut nodes = Nodes::new();
-        for column in &mut self.columns {
-            if let Some((path, bytes)) = column.end()? {
-                self.objects.push(store.write(&path, &bytes)?);
-            }
-            let document = column.document();
-            nodes.insert(document.path.clone(), document.to_json());
-        }
-        let table = self.table.end()?;
-        self.objects.push(store.write(layout::PATCHES, &table)?);
-        Ok((self.objects, nodes, self.facts))
-    }
-}
-
-impl RowFacts {
-    fn take(&mut self, row: &PatchRow) -> Result<(), WriteError> {
-        if let Some(last) = self.last.as_ref().filter(|last| **last >= row.id) {
-            let reason = format!("{} must not come after {last}", row.id);
-            return Err(inconsistent(layout::PATCHES, reason));
-        }
-        self.patches += 1;
-        self.last = Some(row.id.clone());
-        self.ids.update(row.id.as_str().as_bytes()).update(b"\n");
-        if let Some(split) = row.split {
-            *self.splits.entry(split).or_insert(0) += 1;
-        }
-        Ok(())
-    }
-
-    /// The sets that statistics must cover, in their order, with their numbers of patches.
-    fn sets(&self) -> Vec<(Option<Split>, u64)> {
-        let all = std::iter::once((None, self.patches));
-        let splits = self.splits.iter();
-        all.chain(splits.map(|(&split, &n)| (Some(split), n)))
-            .collect()
-    }
-}
-
-fn too_many_or_few(found: u64, expected: u64) -> WriteError {
-    let reason = format!("there are {found} rows, expected {expected}");
-    inconsistent(layout::PATCHES, reason)
-}
-
-fn inconsistent(object: &str, reason: String) -> WriteError {
+pub(crate) fn inconsistent(object: &str, reason: String) -> WriteError {
     WriteError::Inconsistent {
         object: object.to_owned(),
         reason,
     }
-}
-
-fn check_sets(
-    expected: &[(Option<Split>, u64)],
-    statistics: &[SetStatistics],
-) -> Result<(), WriteError> {
-    let found: Vec<_> = statistics.iter().map(|s| (s.split, s.patches)).collect();
-    if found == expected {
-        return Ok(());
-    }
-    let reason = format!("the statistics cover {found:?} (split, patches), expected {expected:?}");
-    Err(inconsistent(layout::NODE, reason))
 }
 
 /// The sets that statistics must cover, in their order, with their numbers of patches.
