@@ -93,26 +93,19 @@ impl Set {
 }
 
 impl Counts {
-    /// Counts pixels from four places of the band in turn: neighbours are often equal, and a count that was
-    /// just written must reach memory's front before it can be read again.
     fn add(&mut self, values: &[u16]) {
-        let Some(&largest) = values.iter().max() else {
-            return;
-        };
-        self.reach(largest);
-        let counts = &mut self.0[..];
-        let mut count = |value: u16| counts[usize::from(value)] += 1;
-        let quarter = values.len() / 4;
-        let (fours, rest) = values.split_at(4 * quarter);
-        let (front, back) = fours.split_at(2 * quarter);
-        let ((a, b), (c, d)) = (front.split_at(quarter), back.split_at(quarter));
-        for (((&a, &b), &c), &d) in a.iter().zip(b).zip(c).zip(d) {
-            count(a);
-            count(b);
-            count(c);
-            count(d);
+        for &value in values {
+            match self.0.get_mut(usize::from(value)) {
+                Some(count) => *count += 1,
+                None => self.add_beyond(value),
+            }
         }
-        rest.iter().for_each(|&value| count(value));
+    }
+
+    #[cold]
+    fn add_beyond(&mut self, value: u16) {
+        self.reach(value);
+        self.0[usize::from(value)] += 1;
     }
 
     fn merge(&mut self, other: &Self) {
