@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use chipmill_schemas::label::Nomenclature;
 use chipmill_schemas::manifest::Manifest;
 use chipmill_schemas::patch::PatchRow;
+use chipmill_schemas::s1::S1SetStatistics;
 use chipmill_schemas::statistics::SetStatistics;
 use chipmill_schemas::task::{Membership, Task};
 use chipmill_store::{PatchTable, StoreReader};
@@ -156,6 +157,13 @@ fn text(store: &StoreReader, counts: &Counts) -> String {
         lines.push("\nstatistics (digital numbers, all patches)".to_owned());
         lines.extend(statistics_lines(all));
     }
+    if let Some(s1) = &m.s1 {
+        lines.push(format!(
+            "\nSentinel-1, {} patches: statistics (decibels, all of them)",
+            output::grouped(s1.patches)
+        ));
+        lines.extend(s1.statistics.first().map(s1_lines).unwrap_or_default());
+    }
     lines.join("\n")
 }
 
@@ -200,6 +208,28 @@ fn statistics_lines(set: &SetStatistics) -> Vec<String> {
         format!(
             "{:<4} {:>9.2} {:>9.2} {:>6} {:>7.0} {:>7.0} {:>7.0} {:>7.0} {:>6}",
             b.band.name(),
+            b.mean,
+            b.std,
+            b.min,
+            b.p2,
+            b.p50,
+            b.p98,
+            b.p99,
+            b.max
+        )
+    }));
+    lines
+}
+
+fn s1_lines(set: &S1SetStatistics) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{:<4} {:>9} {:>9} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}",
+        "band", "mean", "std", "min", "p2", "p50", "p98", "p99", "max"
+    )];
+    lines.extend(set.bands.iter().map(|b| {
+        format!(
+            "{:<4} {:>9.2} {:>9.2} {:>7.2} {:>7.2} {:>7.2} {:>7.2} {:>7.2} {:>7.2}",
+            b.polarisation.name(),
             b.mean,
             b.std,
             b.min,

@@ -34,6 +34,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     archive: Option<Archive>,
 
+    /// Write Sentinel-1 as well: VV and VH of the same ground.
+    #[arg(long)]
+    s1: bool,
+
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -68,6 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
             Archive::TarGz => ArchiveKind::TarGz,
             Archive::TarZst => ArchiveKind::TarZst,
         }),
+        s1: args.s1,
     })?;
     if args.json {
         output::json(&summary)?;

@@ -18,7 +18,7 @@ const PATCHES: &str = "60";
 /// A raw data set, and the store that an undisturbed ingest makes of it.
 struct Case {
     folder: tempfile::TempDir,
-    source: String,
+    sources: Vec<String>,
     expected: BTreeMap<String, Vec<u8>>,
 }
 
@@ -30,6 +30,8 @@ enum Form {
     Archive,
     /// An archive in another order, which goes through the spool.
     Shuffled,
+    /// The same with Sentinel-1, an archive as well, which its label files match.
+    Radar,
 }
 
 impl Case {
@@ -37,27 +39,33 @@ impl Case {
         let folder = memory_dir();
         let path = |name: &str| text(&folder.path().join(name)).to_owned();
         // A v1 archive is in the order of file names, where 10 comes before 9.
-        let layout = if form == Form::Shuffled { "v1" } else { "v2" };
+        let is_v1 = matches!(form, Form::Shuffled | Form::Radar);
+        let layout = if is_v1 { "v1" } else { "v2" };
         let raw = path("raw");
         let mut args = vec!["sample", &raw, "--layout", layout, "--patches", PATCHES];
         if form != Form::Folder {
             args.extend(["--archive", "tar"]);
         }
+        if form == Form::Radar {
+            args.push("--s1");
+        }
         run(&args, 0);
-        let source = path(match form {
-            Form::Folder => "raw/BigEarthNet-S2",
-            Form::Archive => "raw/BigEarthNet-S2.tar",
-            Form::Shuffled => "raw/BigEarthNet-S2-v1.0.tar",
-        });
+        let sources = match form {
+            Form::Folder => vec!["raw/BigEarthNet-S2"],
+            Form::Archive => vec!["raw/BigEarthNet-S2.tar"],
+            Form::Shuffled => vec!["raw/BigEarthNet-S2-v1.0.tar"],
+            Form::Radar => vec!["raw/BigEarthNet-S2-v1.0.tar", "raw/BigEarthNet-S1-v1.0.tar"],
+        };
+        let sources = sources.into_iter().map(path).collect();
         let mut case = Self {
             folder,
-            source,
+            sources,
             expected: BTreeMap::new(),
         };
         let store = case.path("expected");
         assert!(case.ingest(&store, 2).status().unwrap().success());
         let spooled = Path::new(&store).join(".ingest/unordered").exists();
-        assert_eq!(spooled, form == Form::Shuffled, "{form:?}");
+        assert_eq!(spooled, is_v1, "{form:?}");
         case.expected = objects(&store);
         case
     }
@@ -70,14 +78,9 @@ impl Case {
     fn ingest(&self, store: &str, threads: usize) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chipmill"));
         command
-            .args([
-                "ingest",
-                &self.source,
-                "--store",
-                store,
-                "--shard-patches",
-                "8",
-            ])
+            .arg("ingest")
+            .args(&self.sources)
+            .args(["--store", store, "--shard-patches", "8"])
             .args(["--threads", &threads.to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -103,11 +106,15 @@ fn leftovers(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(leftovers(&path));
-        } else if path.extension().is_some_and(|e| e == "tmp") || path.ends_with("spool.bin") {
+        } else if path.extension().is_some_and(|e| e == "tmp") || name_ends(&path, "spool.bin") {
             found.push(path);
         }
     }
     found
+}
+
+fn name_ends(path: &Path, end: &str) -> bool {
+    text(path).ends_with(end)
 }
 
 /// In memory where there is such a place, so that a campaign need not wait for a disk.

@@ -9,7 +9,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::s1::S1Id;
 use serde::{Deserialize, Serialize};
 
 use crate::IngestOptions;
@@ -34,6 +36,26 @@ pub(crate) struct Plan {
     /// The patches of folders; `None` when archives are among the sources, which tell their patches
     /// only as they are read.
     pub(crate) folders: Option<FolderPlan>,
+    /// Sentinel-1, where a source of it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) s1: Option<S1Plan>,
+}
+
+/// The Sentinel-1 sources.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct S1Plan {
+    /// Whether archives are among them: these are read when all units are finished.
+    pub(crate) archives: bool,
+    /// Folders that hold patch folders.
+    pub(crate) parents: Vec<PathBuf>,
+    /// The patches of folders, in order, each with the index of its folder in `parents`.
+    pub(crate) patches: Vec<(S1Id, u32)>,
+    /// Whose Sentinel-1 a patch is, by its own label file (v1), where no table names it.
+    pub(crate) pairs: BTreeMap<PackedId, S1Id>,
+    /// Patches whose label file names a patch that another one has, with that patch.
+    pub(crate) seconds: Vec<(PackedId, S1Id)>,
+    /// Patches whose label file cannot be read, and why.
+    pub(crate) unreadable: Vec<(S1Id, String)>,
 }
 
 /// What the listing of the folders gave.
@@ -46,14 +68,14 @@ pub(crate) struct FolderPlan {
     /// Patches that lack a file.
     pub(crate) defects: Vec<Defect>,
     /// Patches left out by selection or limit.
-    pub(crate) excluded: Vec<PatchId>,
+    pub(crate) excluded: Vec<PackedId>,
     /// What was noticed.
     pub(crate) notes: Notes,
 }
 
 /// A patch, and the index of the folder above its own in `parents`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PlannedPatch(pub(crate) PatchId, pub(crate) usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedPatch(pub(crate) PackedId, pub(crate) u32);
 
 /// One unit of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +100,12 @@ pub(crate) fn units(patches: usize, shard_patches: u32) -> Vec<Unit> {
 }
 
 /// The terms that follow from the options and the tables; `sources` says what the sources hold.
-pub(crate) fn terms(options: &IngestOptions, catalog: &Catalog, sources: &[String]) -> Terms {
+pub(crate) fn terms(
+    options: &IngestOptions,
+    catalog: &Catalog,
+    sources: &[String],
+    s1_sources: &[String],
+) -> Terms {
     let or_none = |text: String| {
         if text.is_empty() {
             "none".to_owned()
@@ -102,8 +129,11 @@ pub(crate) fn terms(options: &IngestOptions, catalog: &Catalog, sources: &[Strin
         ("metadata", or_none(catalog.digests().join(" "))),
         ("sources", sources.join("; ")),
     ];
+    // Only where there is any, so that plans of earlier versions are known again.
+    let s1 = (!s1_sources.is_empty()).then(|| ("s1", s1_sources.join("; ")));
     terms
         .into_iter()
+        .chain(s1)
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }
@@ -145,15 +175,15 @@ pub(crate) struct Absent {
 }
 
 /// Sorts the patches that the files expect and the sources do not hold into missing and excluded.
-pub(crate) fn absent<'a>(
-    expected: impl Iterator<Item = &'a PatchId>,
+pub(crate) fn absent(
+    expected: impl Iterator<Item = PatchId>,
     is_held: impl Fn(&PatchId) -> bool,
     is_wanted: impl Fn(&PatchId) -> bool,
 ) -> Absent {
     let mut absent = Absent::default();
     for id in expected.filter(|id| !is_held(id)) {
-        if is_wanted(id) {
-            absent.missing.push(id.clone());
+        if is_wanted(&id) {
+            absent.missing.push(id);
         } else {
             absent.excluded += 1;
         }

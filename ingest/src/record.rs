@@ -9,15 +9,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
 use chipmill_store::{ObjectRecord, create_object};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::IngestError;
 use crate::catalog::Told;
 use crate::source::Notes;
-use crate::statistics::{self, Histograms};
+use crate::statistics::{self, Histograms, S1Counts};
 
 /// One stored patch, as a unit's record keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,58 @@ pub(crate) struct UnitRecord {
     pub(crate) notes: Notes,
 }
 
+/// A finished unit without its patches: they stay in its record until they are asked for, so that the
+/// memory of an ingest does not grow with them.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub(crate) struct UnitHead {
+    pub(crate) unit: u64,
+    pub(crate) patch_ids_digest: String,
+    /// Patches in its shard.
+    #[serde(rename = "patches", deserialize_with = "count")]
+    pub(crate) stored: usize,
+    pub(crate) objects: Vec<ObjectRecord>,
+    pub(crate) quarantined: Vec<Defect>,
+    pub(crate) bytes_in: u64,
+    pub(crate) notes: Notes,
+}
+
+impl From<UnitRecord> for UnitHead {
+    fn from(record: UnitRecord) -> Self {
+        Self {
+            unit: record.unit,
+            patch_ids_digest: record.patch_ids_digest,
+            stored: record.patches.len(),
+            objects: record.objects,
+            quarantined: record.quarantined,
+            bytes_in: record.bytes_in,
+            notes: record.notes,
+        }
+    }
+}
+
+fn count<'de, D: serde::Deserializer<'de>>(list: D) -> Result<usize, D::Error> {
+    Vec::<IgnoredAny>::deserialize(list).map(|list| list.len())
+}
+
+/// What is known of the Sentinel-1 of a finished unit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct S1Record {
+    pub(crate) unit: u64,
+    /// Of the unit's patches, with Sentinel-1 or without.
+    pub(crate) patch_ids_digest: String,
+    /// How many patches the unit has.
+    pub(crate) patches: u64,
+    /// How many of them have Sentinel-1.
+    pub(crate) present: u64,
+    pub(crate) objects: Vec<ObjectRecord>,
+    /// Patches whose Sentinel-1 no source holds.
+    pub(crate) missing: Vec<PatchId>,
+    pub(crate) quarantined: Vec<Defect>,
+    /// Bytes of the files of the patches that are present.
+    pub(crate) bytes_in: u64,
+    pub(crate) notes: Notes,
+}
+
 /// The end of an archive stream: what it held besides the patches in units.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StreamEnd {
@@ -50,7 +103,7 @@ pub(crate) struct StreamEnd {
     /// Defective patches after the last unit.
     pub(crate) quarantined: Vec<Defect>,
     /// Patches that were not selected.
-    pub(crate) excluded: Vec<PatchId>,
+    pub(crate) excluded: Vec<PackedId>,
     pub(crate) notes: Notes,
 }
 
@@ -68,8 +121,8 @@ impl Workspace {
     }
 
     /// All folders that files of this workspace lie in.
-    pub(crate) fn folders(&self) -> [PathBuf; 2] {
-        [self.folder.clone(), self.folder.join("units")]
+    pub(crate) fn folders(&self) -> [PathBuf; 3] {
+        ["", "units", "s1"].map(|name| self.folder.join(name))
     }
 
     pub(crate) fn plan(&self) -> PathBuf {
@@ -105,11 +158,22 @@ impl Workspace {
         self.folder.join("spool.hist")
     }
 
+    pub(crate) fn s1_spool(&self) -> PathBuf {
+        self.folder.join("s1_spool.bin")
+    }
+
+    pub(crate) fn s1_spool_index(&self) -> PathBuf {
+        self.folder.join("s1_spool.json")
+    }
+
     fn unit(&self, unit: u64, digest: &str, extension: &str) -> PathBuf {
+        self.file_of("units", unit, digest, extension)
+    }
+
+    fn file_of(&self, folder: &str, unit: u64, digest: &str, extension: &str) -> PathBuf {
         let short = &digest[..digest.len().min(16)];
-        self.folder
-            .join("units")
-            .join(format!("{unit:06}-{short}.{extension}"))
+        let name = format!("{unit:06}-{short}.{extension}");
+        self.folder.join(folder).join(name)
     }
 
     /// The record of a unit, if it is finished.
@@ -117,32 +181,81 @@ impl Workspace {
         &self,
         unit: u64,
         digest: &str,
-    ) -> Result<Option<UnitRecord>, IngestError> {
+    ) -> Result<Option<UnitHead>, IngestError> {
         let path = self.unit(unit, digest, "json");
+        let head: Option<UnitHead> = load(&path)?;
+        match head {
+            Some(h) if h.unit != unit || h.patch_ids_digest != digest => {
+                Err(of_other_patches(path, h.unit))
+            }
+            head => Ok(head),
+        }
+    }
+
+    /// The patches of a finished unit, in order.
+    pub(crate) fn patches(&self, head: &UnitHead) -> Result<Vec<StoredPatch>, IngestError> {
+        let path = self.unit(head.unit, &head.patch_ids_digest, "json");
         let record: Option<UnitRecord> = load(&path)?;
         match record {
+            Some(record) if record.patches.len() == head.stored => Ok(record.patches),
+            Some(record) => Err(of_other_patches(path, record.unit)),
+            None => Err(IngestError::Record {
+                path,
+                reason: "it went away".to_owned(),
+            }),
+        }
+    }
+
+    /// The record of a unit's Sentinel-1, if that is finished.
+    pub(crate) fn s1_finished(
+        &self,
+        unit: u64,
+        digest: &str,
+    ) -> Result<Option<S1Record>, IngestError> {
+        let path = self.file_of("s1", unit, digest, "json");
+        let record: Option<S1Record> = load(&path)?;
+        match record {
             Some(r) if r.unit != unit || r.patch_ids_digest != digest => {
-                let reason = format!("it is the record of unit {} with other patches", r.unit);
-                Err(IngestError::Record { path, reason })
+                Err(of_other_patches(path, r.unit))
             }
             record => Ok(record),
         }
     }
 
+    /// Records that the Sentinel-1 of a unit is finished, as [`finish`](Self::finish) does the unit.
+    pub(crate) fn finish_s1(
+        &self,
+        record: &S1Record,
+        counts: &S1Counts,
+    ) -> Result<(), IngestError> {
+        let digest = &record.patch_ids_digest;
+        let path = self.file_of("s1", record.unit, digest, "hist");
+        let bytes = counts.to_bytes().map_err(IngestError::writing(&path))?;
+        chipmill_store::write_object(&path, &bytes).map_err(IngestError::writing(&path))?;
+        create(&self.file_of("s1", record.unit, digest, "json"), record)
+    }
+
+    /// The statistics of the Sentinel-1 of a finished unit.
+    pub(crate) fn s1_counts(&self, record: &S1Record) -> Result<S1Counts, IngestError> {
+        let path = self.file_of("s1", record.unit, &record.patch_ids_digest, "hist");
+        let bytes = fs::read(&path).map_err(IngestError::reading(&path))?;
+        S1Counts::from_bytes(&bytes).map_err(|reason| IngestError::Record { path, reason })
+    }
+
     /// The records of units 0, 1, 2 ... of a stream, as far as they go without a gap.
-    pub(crate) fn finished_run(&self) -> Result<Vec<UnitRecord>, IngestError> {
+    pub(crate) fn finished_run(&self) -> Result<Vec<UnitHead>, IngestError> {
         let mut names = names(&self.folder.join("units"))?;
         names.retain(|n| n.ends_with(".json"));
         names.sort();
-        let mut run: Vec<UnitRecord> = Vec::new();
+        let mut run: Vec<UnitHead> = Vec::new();
         for name in names {
             let path = self.folder.join("units").join(&name);
-            let record: UnitRecord = load(&path)?.ok_or_else(|| IngestError::Record {
+            let head: UnitHead = load(&path)?.ok_or_else(|| IngestError::Record {
                 path,
                 reason: "it went away while it was read".to_owned(),
             })?;
-            if record.unit == run.len() as u64 {
-                run.push(record);
+            if head.unit == run.len() as u64 {
+                run.push(head);
             }
         }
         Ok(run)
@@ -166,9 +279,14 @@ impl Workspace {
     }
 
     /// The histograms of a finished unit.
-    pub(crate) fn histograms(&self, record: &UnitRecord) -> Result<Histograms, IngestError> {
-        load_histograms(&self.unit(record.unit, &record.patch_ids_digest, "hist"))
+    pub(crate) fn histograms(&self, head: &UnitHead) -> Result<Histograms, IngestError> {
+        load_histograms(&self.unit(head.unit, &head.patch_ids_digest, "hist"))
     }
+}
+
+fn of_other_patches(path: PathBuf, unit: u64) -> IngestError {
+    let reason = format!("it is the record of unit {unit} with other patches");
+    IngestError::Record { path, reason }
 }
 
 pub(crate) fn save_histograms(path: &Path, histograms: &Histograms) -> Result<(), IngestError> {

@@ -4,6 +4,7 @@
 //! deviation come from exact sums: `mean = S1 / n`, `std = sqrt(n S2 - S1²) / n` with
 //! `S1 = sum v`, `S2 = sum v²` (population form, divisor `n`).
 
+mod s1;
 mod sidecar;
 
 use chipmill_schemas::band::Band;
@@ -11,6 +12,7 @@ use chipmill_schemas::patch::Split;
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use chipmill_store::PatchPixels;
 
+pub(crate) use s1::{S1Classes, S1Counts, S1Sums};
 pub(crate) use sidecar::{from_bytes, to_bytes};
 
 const BANDS: usize = Band::ALL.len();

@@ -46,13 +46,39 @@ pub struct IngestSummary {
     pub missing_ids: Vec<String>,
     /// Things that were noticed and harmed nothing, such as files that were not understood.
     pub notes: Vec<String>,
+    /// Sentinel-1, where a source of it was given.
+    #[serde(flatten)]
+    pub s1: Option<S1Summary>,
+}
+
+/// What became of Sentinel-1. Every stored patch is in exactly one of `s1_patches`, `s1_quarantined`,
+/// `s1_missing` and `s1_excluded`; its Sentinel-2 pixels are stored in any case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct S1Summary {
+    /// Patches with Sentinel-1.
+    pub s1_patches: u64,
+    /// Patches whose Sentinel-1 files are defective; see `s1_defects`.
+    pub s1_quarantined: u64,
+    /// Patches whose Sentinel-1 no source holds; see `s1_missing_ids`.
+    pub s1_missing: u64,
+    /// The same under `allow_subset`: left out on purpose.
+    pub s1_excluded: u64,
+    /// Bytes of Sentinel-1 `GeoTIFF` read.
+    pub s1_bytes_in: u64,
+    /// Bytes of Sentinel-1 shards written.
+    pub s1_bytes_out: u64,
+    /// The patches without Sentinel-1 because of a defect.
+    pub s1_defects: Vec<Defect>,
+    /// The patches without Sentinel-1 because there is none.
+    pub s1_missing_ids: Vec<String>,
 }
 
 impl IngestSummary {
     /// Whether the data has defects (exit code 1).
     #[must_use]
-    pub const fn has_defects(&self) -> bool {
-        self.quarantined > 0 || self.missing > 0
+    pub fn has_defects(&self) -> bool {
+        let of_s1 = |s1: &S1Summary| s1.s1_quarantined > 0 || s1.s1_missing > 0;
+        self.quarantined > 0 || self.missing > 0 || self.s1.as_ref().is_some_and(of_s1)
     }
 }
 

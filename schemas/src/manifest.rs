@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::band::Band;
 use crate::patch_id::DatasetVersion;
+use crate::s1::S1Manifest;
 use crate::statistics::SetStatistics;
 
 /// Version of the store format, `major.minor`.
@@ -19,8 +20,18 @@ pub struct FormatVersion {
 }
 
 impl FormatVersion {
-    /// The version this build writes.
-    pub const CURRENT: Self = Self { major: 1, minor: 0 };
+    /// The newest version that this build knows.
+    pub const CURRENT: Self = Self { major: 1, minor: 1 };
+
+    /// The version that a store gets: the oldest that describes it, so that what was ingested with an
+    /// earlier release gives the same bytes again. 1.1 added Sentinel-1.
+    #[must_use]
+    pub const fn describing(has_s1: bool) -> Self {
+        Self {
+            major: Self::CURRENT.major,
+            minor: if has_s1 { 1 } else { 0 },
+        }
+    }
 
     /// Whether this build can read such a store.
     #[must_use]
@@ -118,6 +129,9 @@ pub struct Manifest {
     pub patch_ids_digest: String,
     /// Statistics: all patches first, then each split that occurs.
     pub statistics: Vec<SetStatistics>,
+    /// Sentinel-1, where the store has it (since 1.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s1: Option<S1Manifest>,
 }
 
 #[cfg(test)]

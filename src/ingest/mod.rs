@@ -17,7 +17,8 @@ use shown::Shown;
 
 /// Convert raw BigEarthNet into a store, once. Sources are folders (v1 or v2) or distribution
 /// archives (.tar, .tar.gz, .tar.zst, the parts of a split one in order, - for standard input:
-/// streamed, never unpacked); v2's reference maps, a folder or an archive too, give the 43 classes.
+/// streamed, never unpacked); v2's reference maps, a folder or an archive too, give the 43 classes, and
+/// Sentinel-1, a folder or an archive of either version, comes to lie beside its patches.
 /// An interrupted ingest goes on where it was when the same command is given again.
 ///
 /// For engines, `plan`, `work` and `finalize` do the same in steps: plan once, work on each unit
@@ -30,6 +31,7 @@ use shown::Shown;
     chipmill ingest BigEarthNet-S2.tar.zst --metadata metadata.parquet --store ben.zarr\n  \
     chipmill ingest BigEarthNet-S2 Reference_Maps.tar.zst --metadata metadata.parquet \\\n    \
         --country Austria,Ireland --exclude-snow --store alps.zarr\n  \
+    chipmill ingest BigEarthNet-S2 BigEarthNet-S1.tar.zst --metadata metadata.parquet --store s1s2.zarr\n  \
     chipmill ingest BigEarthNet-v1.0 --metadata train.csv --metadata val.csv --store ben1.zarr\n\n\
     Exit code 1 means: the store is complete, but patches were quarantined or missing."
 )]
@@ -106,6 +108,27 @@ fn text(summary: &IngestSummary, store: &Path) -> String {
             summary.seconds, summary.cpu_seconds, summary.patches_per_s
         ),
     ];
+    if let Some(s1) = &summary.s1 {
+        let [present, defective, missing, excluded] = [
+            s1.s1_patches,
+            s1.s1_quarantined,
+            s1.s1_missing,
+            s1.s1_excluded,
+        ]
+        .map(output::grouped);
+        lines.push(format!(
+            "Sentinel-1   {present}, quarantined {defective}, missing {missing}, excluded {excluded}, \
+             {} read, {} written",
+            output::bytes(s1.s1_bytes_in),
+            output::bytes(s1.s1_bytes_out)
+        ));
+        lines.extend(first(&s1.s1_defects, "Sentinel-1 quarantined", line));
+        lines.extend(first(
+            &s1.s1_missing_ids,
+            "Sentinel-1 missing",
+            String::clone,
+        ));
+    }
     lines.extend(first(&summary.defects, "quarantined", line));
     lines.extend(first(&summary.missing_ids, "missing", String::clone));
     lines.extend(summary.notes.iter().map(|note| format!("note: {note}")));

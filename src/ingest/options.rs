@@ -10,8 +10,8 @@ use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct What {
-    /// Folders or archives of patches or reference maps, recognised by content; - is an archive on
-    /// standard input.
+    /// Folders or archives of patches, reference maps or Sentinel-1, recognised by content; - is an
+    /// archive of patches on standard input.
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<PathBuf>,
 

@@ -8,106 +8,18 @@ use std::sync::Arc;
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::label::Nomenclature;
 use chipmill_schemas::patch::PatchRow;
+use chipmill_schemas::s1::Polarisation;
 use serde_json::{Value, json};
-use zarrs::array::{Array, ArrayBytes, ArrayBytesOffsets, FillValue, data_type};
+use zarrs::array::{Array, FillValue, data_type};
 use zarrs::filesystem::FilesystemStore;
 
-use crate::codec::{self, ChunkEncoder, ChunkError};
+use crate::codec::{ChunkEncoder, ChunkError};
+use crate::elements::{Elements, Texts, UNKNOWN};
 use crate::layout;
 use crate::metadata::ArrayDocument;
 
 /// Rows of a chunk, where there are as many.
 const CHUNK_ROWS: u64 = 65_536;
-
-/// Value of a label that no source told.
-const UNKNOWN: u8 = 255;
-
-/// The elements of a small array in C order.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Elements {
-    Bytes(Vec<u8>),
-    Floats(Vec<f64>),
-    Texts(Vec<String>),
-}
-
-impl Elements {
-    fn data_type(&self) -> &'static str {
-        match self {
-            Self::Bytes(_) => "uint8",
-            Self::Floats(_) => "float64",
-            Self::Texts(_) => "string",
-        }
-    }
-
-    fn fill(&self) -> Value {
-        match self {
-            Self::Bytes(_) => json!(UNKNOWN),
-            Self::Floats(_) => json!("NaN"),
-            Self::Texts(_) => json!(""),
-        }
-    }
-
-    fn codecs(&self) -> Value {
-        codec::small_codecs(match self {
-            Self::Bytes(_) => json!({"name": "bytes"}),
-            Self::Floats(_) => json!({"name": "bytes", "configuration": {"endian": "little"}}),
-            Self::Texts(_) => json!({"name": "vlen-utf8"}),
-        })
-    }
-
-    /// Whether element `i` is the same in both; two NaNs are.
-    pub(crate) fn same_at(&self, other: &Self, i: usize) -> bool {
-        match (self, other) {
-            (Self::Bytes(a), Self::Bytes(b)) => a.get(i) == b.get(i),
-            (Self::Texts(a), Self::Texts(b)) => a.get(i) == b.get(i),
-            (Self::Floats(a), Self::Floats(b)) => {
-                a.get(i).map(|v| v.to_bits()) == b.get(i).map(|v| v.to_bits())
-            }
-            _ => false,
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Bytes(v) => v.len(),
-            Self::Floats(v) => v.len(),
-            Self::Texts(v) => v.len(),
-        }
-    }
-
-    /// Elements of one chunk, filled up to `len` where the array ends.
-    fn chunk(&self, start: usize, len: usize) -> Result<ArrayBytes<'static>, ChunkError> {
-        let end = self.len().min(start + len);
-        match self {
-            Self::Bytes(v) => Ok(ArrayBytes::new_flen(padded(&v[start..end], len, UNKNOWN))),
-            Self::Floats(v) => {
-                let values = padded(&v[start..end], len, f64::NAN);
-                Ok(ArrayBytes::new_flen(bytemuck::cast_slice(&values).to_vec()))
-            }
-            Self::Texts(v) => texts(&padded(&v[start..end], len, String::new())),
-        }
-    }
-}
-
-fn padded<T: Clone>(values: &[T], len: usize, fill: T) -> Vec<T> {
-    let mut values = values.to_vec();
-    values.resize(len, fill);
-    values
-}
-
-fn texts(values: &[String]) -> Result<ArrayBytes<'static>, ChunkError> {
-    let mut offsets = vec![0];
-    for value in values {
-        offsets.push(offsets.last().copied().unwrap_or(0) + value.len());
-    }
-    let refused = |reason: String| ChunkError::Codec {
-        codec: "vlen-utf8",
-        reason,
-    };
-    let offsets = ArrayBytesOffsets::new(offsets).map_err(|e| refused(e.to_string()))?;
-    let bytes = values.concat().into_bytes();
-    ArrayBytes::new_vlen(bytes, offsets).map_err(|e| refused(e.to_string()))
-}
 
 /// One small array: its metadata and all its elements.
 #[derive(Debug, Clone)]
@@ -115,6 +27,9 @@ pub(crate) struct SmallArray {
     pub(crate) document: ArrayDocument,
     pub(crate) elements: Elements,
 }
+
+/// A chunk: its path inside the store and its bytes.
+pub(crate) type Chunk = (String, Vec<u8>);
 
 impl SmallArray {
     /// `shape[0]` rows; the other dimensions are in one chunk.
@@ -149,8 +64,14 @@ impl SmallArray {
             .product()
     }
 
-    /// The chunks: their paths inside the store and their bytes.
-    pub(crate) fn chunks(&self) -> Result<Vec<(String, Vec<u8>)>, ChunkError> {
+    /// Elements in a chunk.
+    fn chunk_len(&self) -> usize {
+        let rows = usize::try_from(self.document.chunk_shape[0]).unwrap_or(usize::MAX);
+        rows.saturating_mul(self.width())
+    }
+
+    /// The elements as chunk `k`, filled up where they are fewer.
+    pub(crate) fn chunk(&self, k: u64) -> Result<Chunk, ChunkError> {
         let (data_type, fill) = match &self.elements {
             Elements::Bytes(_) => (data_type::uint8(), FillValue::from(UNKNOWN)),
             Elements::Floats(_) => (data_type::float64(), FillValue::from(f64::NAN)),
@@ -160,17 +81,9 @@ impl SmallArray {
         let encoder = ChunkEncoder::new(&document.codecs, data_type, fill)?;
         let shape = document.chunk_shape.iter();
         let shape: Vec<_> = shape.filter_map(|&n| NonZeroU64::new(n)).collect();
-        let rows = usize::try_from(document.chunk_shape[0]).unwrap_or(usize::MAX);
-        let len = rows * self.width();
-        let starts = (0..self.elements.len()).step_by(len.max(1));
-        (0u64..)
-            .zip(starts)
-            .map(|(k, start)| {
-                let key = layout::chunk_object(&document.path, k, document.shape.len());
-                let values = self.elements.chunk(start, len)?;
-                Ok((key, encoder.encode(values, &shape)?))
-            })
-            .collect()
+        let key = layout::chunk_object(&document.path, k, document.shape.len());
+        let values = self.elements.chunk(self.chunk_len())?;
+        Ok((key, encoder.encode(values, &shape)?))
     }
 
     /// Reads the same array from a store, through zarrs.
@@ -189,87 +102,164 @@ impl SmallArray {
         match self.elements {
             Elements::Bytes(_) => array.retrieve_array_subset(&all).map(Elements::Bytes),
             Elements::Floats(_) => array.retrieve_array_subset(&all).map(Elements::Floats),
-            Elements::Texts(_) => array.retrieve_array_subset(&all).map(Elements::Texts),
+            Elements::Texts(_) => {
+                let texts = array.retrieve_array_subset::<Vec<String>>(&all);
+                texts.map(|t| Elements::Texts(t.into_iter().collect()))
+            }
         }
         .map_err(|e| text(&e))
     }
 }
 
-/// All small arrays of a store with these rows.
-pub(crate) fn small_arrays(rows: &[PatchRow]) -> Vec<SmallArray> {
-    let mut arrays = vec![patch_ids(rows), proj_codes(rows), transforms(rows)];
-    arrays.extend(Nomenclature::ALL.map(|n| labels(rows, n)));
-    arrays.extend(Nomenclature::ALL.map(class_names));
-    arrays.extend(Resolution::ALL.map(band_names));
-    arrays
+/// A small array with a row a patch, filled from one row of the patch table after the other.
+pub(crate) struct Column {
+    /// The elements are those since the last whole chunk.
+    array: SmallArray,
+    push: fn(&PatchRow, &mut Elements),
+    chunks: u64,
 }
 
-fn patch_ids(rows: &[PatchRow]) -> SmallArray {
-    let ids = rows.iter().map(|r| r.id.to_string()).collect();
-    let attributes = json!({"long_name": "BigEarthNet patch id"});
-    per_patch(layout::PATCH_ID, Elements::Texts(ids), attributes)
+impl Column {
+    pub(crate) fn document(&self) -> &ArrayDocument {
+        &self.array.document
+    }
+
+    /// Takes in a row; gives a chunk that is whole with it.
+    pub(crate) fn push(&mut self, row: &PatchRow) -> Result<Option<Chunk>, ChunkError> {
+        if self.array.elements.len() == 0 {
+            self.array.elements.reserve(self.array.chunk_len());
+        }
+        (self.push)(row, &mut self.array.elements);
+        if self.array.elements.len() < self.array.chunk_len() {
+            return Ok(None);
+        }
+        self.end()
+    }
+
+    /// The last chunk, if it is begun.
+    pub(crate) fn end(&mut self) -> Result<Option<Chunk>, ChunkError> {
+        if self.array.elements.len() == 0 {
+            return Ok(None);
+        }
+        let chunk = self.array.chunk(self.chunks)?;
+        self.chunks += 1;
+        self.array.elements.clear();
+        Ok(Some(chunk))
+    }
+
+    fn whole(mut self, rows: &[PatchRow]) -> SmallArray {
+        let elements = &mut self.array.elements;
+        rows.iter().for_each(|row| (self.push)(row, elements));
+        self.array
+    }
 }
 
-fn proj_codes(rows: &[PatchRow]) -> SmallArray {
-    let code = |r: &PatchRow| r.georeference.map(|g| format!("EPSG:{}", g.epsg));
-    let codes = rows.iter().map(|r| code(r).unwrap_or_default()).collect();
-    let attributes = json!({"long_name": "projected coordinate system; empty where unknown"});
-    per_patch(layout::PROJ_CODE, Elements::Texts(codes), attributes)
+/// All small arrays of a store with these rows, whole.
+pub(crate) fn small_arrays(rows: &[PatchRow], has_s1: bool) -> Vec<SmallArray> {
+    let columns = columns(rows.len() as u64).into_iter();
+    let per_patch = columns.map(|column| column.whole(rows));
+    per_patch.chain(axes(has_s1)).collect()
 }
 
-fn per_patch(path: &str, elements: Elements, attributes: Value) -> SmallArray {
-    let shape = [elements.len() as u64];
-    SmallArray::new(
-        path.to_owned(),
-        &shape,
-        &[layout::DIM_PATCH],
-        elements,
-        attributes,
-    )
+/// The arrays with a row a patch, of so many patches.
+pub(crate) fn columns(patches: u64) -> Vec<Column> {
+    let texts = || Elements::Texts(Texts::default());
+    let id = column(
+        (layout::PATCH_ID, patches),
+        None,
+        texts(),
+        json!({"long_name": "BigEarthNet patch id"}),
+        |row, into| into.push_text(row.id.as_str()),
+    );
+    let code = column(
+        (layout::PROJ_CODE, patches),
+        None,
+        texts(),
+        json!({"long_name": "projected coordinate system; empty where unknown"}),
+        |row, into| {
+            let code = row.georeference.map(|g| format!("EPSG:{}", g.epsg));
+            into.push_text(&code.unwrap_or_default());
+        },
+    );
+    let transform = column(
+        (layout::TRANSFORM, patches),
+        Some((layout::DIM_COEFFICIENT, 6)),
+        Elements::Floats(Vec::new()),
+        json!({
+            "long_name": "affine transform (a, b, c, d, e, f) of the 10 m grid, in metres: \
+                          x = a column + b row + c, y = d column + e row + f; NaN where unknown",
+        }),
+        push_transform,
+    );
+    let mut columns = vec![id, code, transform];
+    columns.extend(Nomenclature::ALL.map(|n| labels(n, patches)));
+    columns
 }
 
-fn transforms(rows: &[PatchRow]) -> SmallArray {
+fn column(
+    (path, patches): (&str, u64),
+    second: Option<(&str, u64)>,
+    elements: Elements,
+    attributes: Value,
+    push: fn(&PatchRow, &mut Elements),
+) -> Column {
+    let dims: Vec<_> = [(layout::DIM_PATCH, patches)]
+        .into_iter()
+        .chain(second)
+        .collect();
+    let (names, shape): (Vec<_>, Vec<_>) = dims.into_iter().unzip();
+    Column {
+        array: SmallArray::new(path.to_owned(), &shape, &names, elements, attributes),
+        push,
+        chunks: 0,
+    }
+}
+
+fn push_transform(row: &PatchRow, into: &mut Elements) {
     let pixel = f64::from(Resolution::M10.metres());
-    let transform = |r: &PatchRow| match r.georeference {
+    let transform = match row.georeference {
         Some(g) => [pixel, 0.0, g.ulx, 0.0, -pixel, g.uly],
         None => [f64::NAN; 6],
     };
-    let elements = Elements::Floats(rows.iter().flat_map(transform).collect());
-    let attributes = json!({
-        "long_name": "affine transform (a, b, c, d, e, f) of the 10 m grid, in metres: \
-                      x = a column + b row + c, y = d column + e row + f; NaN where unknown",
-    });
-    let dims = [layout::DIM_PATCH, layout::DIM_COEFFICIENT];
-    let shape = [rows.len() as u64, 6];
-    SmallArray::new(
-        layout::TRANSFORM.to_owned(),
-        &shape,
-        &dims,
-        elements,
-        attributes,
+    if let Elements::Floats(values) = into {
+        values.extend(transform);
+    }
+}
+
+fn labels(nomenclature: Nomenclature, patches: u64) -> Column {
+    column(
+        (&layout::labels_array(nomenclature), patches),
+        Some((&layout::class_dim(nomenclature), nomenclature.len() as u64)),
+        Elements::Bytes(Vec::new()),
+        json!({
+            "classes": nomenclature.classes().collect::<Vec<_>>(),
+            "long_name": "1 present, 0 absent, 255 unknown",
+        }),
+        match nomenclature {
+            Nomenclature::Clc43 => |row, into| push_labels(row, Nomenclature::Clc43, into),
+            Nomenclature::Nineteen => |row, into| push_labels(row, Nomenclature::Nineteen, into),
+        },
     )
 }
 
-fn labels(rows: &[PatchRow], nomenclature: Nomenclature) -> SmallArray {
-    let classes = nomenclature.len();
-    let row = |r: &PatchRow| {
-        let labels = r.labels(nomenclature);
-        (0..classes).map(move |c| labels.map_or(UNKNOWN, |l| u8::from(l.contains(c))))
-    };
-    let elements = Elements::Bytes(rows.iter().flat_map(row).collect());
-    let attributes = json!({
-        "classes": nomenclature.classes().collect::<Vec<_>>(),
-        "long_name": "1 present, 0 absent, 255 unknown",
-    });
-    let dims = [layout::DIM_PATCH, &layout::class_dim(nomenclature)];
-    let shape = [rows.len() as u64, classes as u64];
-    SmallArray::new(
-        layout::labels_array(nomenclature),
-        &shape,
-        &dims,
-        elements,
-        attributes,
-    )
+fn push_labels(row: &PatchRow, nomenclature: Nomenclature, into: &mut Elements) {
+    let labels = row.labels(nomenclature);
+    let flag = |class| labels.map_or(UNKNOWN, |l| u8::from(l.contains(class)));
+    if let Elements::Bytes(values) = into {
+        values.extend((0..nomenclature.len()).map(flag));
+    }
+}
+
+/// The names along the axes.
+pub(crate) fn axes(has_s1: bool) -> Vec<SmallArray> {
+    let mut arrays: Vec<_> = Nomenclature::ALL.map(class_names).into();
+    arrays.extend(Resolution::ALL.map(band_names));
+    if has_s1 {
+        let names = Polarisation::ALL.map(|p| p.name().to_owned()).to_vec();
+        let path = layout::POLARISATION;
+        arrays.push(names_along(path.to_owned(), path, names));
+    }
+    arrays
 }
 
 fn class_names(nomenclature: Nomenclature) -> SmallArray {
@@ -286,5 +276,6 @@ fn band_names(resolution: Resolution) -> SmallArray {
 
 fn names_along(path: String, dim: &str, names: Vec<String>) -> SmallArray {
     let shape = [names.len() as u64];
-    SmallArray::new(path, &shape, &[dim], Elements::Texts(names), json!({}))
+    let names = Elements::Texts(names.into_iter().collect());
+    SmallArray::new(path, &shape, &[dim], names, json!({}))
 }

@@ -61,12 +61,12 @@ pub enum ChunkError {
     },
 }
 
-/// The `codecs` of a pixel chunk, as they stand in `zarr.json`.
-pub(crate) fn pixel_codecs(codec: Codec) -> Value {
+/// The `codecs` of a chunk of pixels of so many bytes each, as they stand in `zarr.json`.
+pub(crate) fn pixel_codecs(codec: Codec, size: usize) -> Value {
     let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
     let compressor = match codec {
         Codec::Lz4 => Some(json!({"name": "blosc", "configuration": {
-            "cname": "lz4", "clevel": BLOSC_LEVEL, "shuffle": "bitshuffle", "typesize": 2, "blocksize": 0,
+            "cname": "lz4", "clevel": BLOSC_LEVEL, "shuffle": "bitshuffle", "typesize": size, "blocksize": 0,
         }})),
         Codec::Zstd => Some(zstd_codec()),
         Codec::None => None,
@@ -164,21 +164,34 @@ impl PixelEncoder {
             let [found, expected] = [found, expected].map(|n| n * size_of::<u16>());
             return Err(ChunkError::Length { found, expected });
         }
+        self.append_bytes(&little_endian(values), size_of::<u16>(), out)
+    }
+
+    /// Appends the Sentinel-1 chunk of one patch.
+    pub(crate) fn append_s1(&self, values: &[f32], out: &mut Vec<u8>) -> Result<(), ChunkError> {
+        let bytes: Cow<'_, [u8]> = if cfg!(target_endian = "little") {
+            Cow::Borrowed(bytemuck::cast_slice(values))
+        } else {
+            Cow::Owned(values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        };
+        self.append_bytes(&bytes, size_of::<f32>(), out)
+    }
+
+    fn append_bytes(&self, bytes: &[u8], size: usize, out: &mut Vec<u8>) -> Result<(), ChunkError> {
         let start = out.len();
-        let bytes = little_endian(values);
         match self.codec {
-            Codec::Lz4 => out.extend_from_slice(&self.blosc(&bytes)?),
-            Codec::Zstd => encode_zstd(&bytes, out)?,
-            Codec::None => out.extend_from_slice(&bytes),
+            Codec::Lz4 => out.extend_from_slice(&self.blosc(bytes, size)?),
+            Codec::Zstd => encode_zstd(bytes, out)?,
+            Codec::None => out.extend_from_slice(bytes),
         }
         let crc = crc32c::crc32c(&out[start..]);
         out.extend_from_slice(&crc.to_le_bytes());
         Ok(())
     }
 
-    fn blosc(&self, bytes: &[u8]) -> Result<Vec<u8>, ChunkError> {
+    fn blosc(&self, bytes: &[u8], size: usize) -> Result<Vec<u8>, ChunkError> {
         let (shuffle, compressor) = (BloscShuffleMode::BitShuffle, BloscCompressor::LZ4);
-        let (size, threads) = (size_of::<u16>(), 1);
+        let threads = 1;
         blosc_compress_bytes(
             bytes,
             self.blosc_level,
@@ -264,15 +277,33 @@ pub(crate) fn decode_pixels(
     chunk: &mut [u8],
     into: &mut [u16],
 ) -> Result<(), ChunkError> {
-    let payload = checked(chunk)?.len();
-    let (payload, target) = (&mut chunk[..payload], bytemuck::cast_slice_mut(into));
-    match codec {
-        Codec::Lz4 => blosc::decode(payload, target)?,
-        Codec::Zstd => decode_zstd(payload, target)?,
-        Codec::None => copy_exactly(payload, target)?,
-    }
+    decode_bytes(codec, chunk, bytemuck::cast_slice_mut(into))?;
     to_native(into);
     Ok(())
+}
+
+/// As [`decode_pixels`], for a Sentinel-1 chunk.
+pub(crate) fn decode_s1(
+    codec: Codec,
+    chunk: &mut [u8],
+    into: &mut [f32],
+) -> Result<(), ChunkError> {
+    decode_bytes(codec, chunk, bytemuck::cast_slice_mut(into))?;
+    if cfg!(target_endian = "big") {
+        let swapped = |v: &mut f32| *v = f32::from_bits(u32::from_le(v.to_bits()));
+        into.iter_mut().for_each(swapped);
+    }
+    Ok(())
+}
+
+fn decode_bytes(codec: Codec, chunk: &mut [u8], target: &mut [u8]) -> Result<(), ChunkError> {
+    let payload = checked(chunk)?.len();
+    let payload = &mut chunk[..payload];
+    match codec {
+        Codec::Lz4 => blosc::decode(payload, target),
+        Codec::Zstd => decode_zstd(payload, target),
+        Codec::None => copy_exactly(payload, target),
+    }
 }
 
 fn decode_zstd(payload: &[u8], target: &mut [u8]) -> Result<(), ChunkError> {
@@ -308,6 +339,7 @@ fn copy_exactly(source: &[u8], target: &mut [u8]) -> Result<(), ChunkError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chipmill_schemas::s1::S1_LEN;
     use proptest::prelude::*;
     use zarrs::array::data_type;
 
@@ -331,7 +363,7 @@ mod tests {
     /// As the codecs in the metadata say, through zarrs.
     fn by_the_metadata(codec: Codec, group: Resolution, values: &[u16]) -> Vec<u8> {
         let fill = FillValue::from(0u16);
-        let chain = ChunkEncoder::new(&pixel_codecs(codec), data_type::uint16(), fill).unwrap();
+        let chain = ChunkEncoder::new(&pixel_codecs(codec, 2), data_type::uint16(), fill).unwrap();
         let side = group.side() as u64;
         let shape = [1, group.bands().len() as u64, side, side];
         let shape = shape.map(|n| NonZeroU64::new(n).unwrap());
@@ -348,6 +380,30 @@ mod tests {
                     let expected = by_the_metadata(codec, group, &values);
                     assert!(encoded(codec, group, &values).unwrap() == expected);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_of_sentinel_1_are_those_of_the_codecs_in_the_metadata_and_come_back() {
+        let noise = texture(Resolution::M10, 7);
+        let noisy = noise.iter().map(|&v| f32::from(v) / -931.0);
+        let noisy: Vec<f32> = noisy.take(S1_LEN).collect();
+        for codec in CODECS {
+            for values in [noisy.clone(), vec![f32::NAN; S1_LEN]] {
+                let mut chunk = Vec::new();
+                let encoder = PixelEncoder::new(codec).unwrap();
+                encoder.append_s1(&values, &mut chunk).unwrap();
+                let codecs = pixel_codecs(codec, 4);
+                let fill = FillValue::from(f32::NAN);
+                let chain = ChunkEncoder::new(&codecs, data_type::float32(), fill).unwrap();
+                let shape = [1, 2, 120, 120].map(|n| NonZeroU64::new(n).unwrap());
+                let bytes: &[u8] = bytemuck::cast_slice(&values);
+                let expected = chain.encode(ArrayBytes::new_flen(bytes), &shape).unwrap();
+                assert!(chunk == expected, "{codec:?}");
+                let mut back = vec![0.0; S1_LEN];
+                decode_s1(codec, &mut chunk, &mut back).unwrap();
+                assert!(bytemuck::cast_slice::<f32, u8>(&back) == bytes, "{codec:?}");
             }
         }
     }

@@ -51,17 +51,46 @@ pub(crate) fn write_batch(
     schema: SchemaRef,
     columns: Vec<ArrayRef>,
 ) -> Result<Vec<u8>, TableError> {
-    let batch = RecordBatch::try_new(schema, columns).map_err(|e| format_error(table, &e))?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_created_by("chipmill".to_owned())
-        .build();
-    let write = || {
-        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties))?;
-        writer.write(&batch)?;
-        writer.into_inner()
-    };
-    write().map_err(|e| format_error(table, &e))
+    let mut writer = BatchWriter::new(table, schema)?;
+    writer.write(columns)?;
+    writer.end()
+}
+
+/// A table that grows batch by batch: what is written is compressed and waits for the end.
+pub(crate) struct BatchWriter {
+    table: &'static str,
+    schema: SchemaRef,
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+impl BatchWriter {
+    pub(crate) fn new(table: &'static str, schema: SchemaRef) -> Result<Self, TableError> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_created_by("chipmill".to_owned())
+            .build();
+        let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(&schema), Some(properties));
+        Ok(Self {
+            table,
+            schema,
+            writer: writer.map_err(|e| format_error(table, &e))?,
+        })
+    }
+
+    pub(crate) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), TableError> {
+        let batch = RecordBatch::try_new(SchemaRef::clone(&self.schema), columns);
+        let batch = batch.map_err(|e| format_error(self.table, &e))?;
+        let written = self.writer.write(&batch);
+        written.map_err(|e| format_error(self.table, &e))
+    }
+
+    /// The bytes of the table's object.
+    pub(crate) fn end(self) -> Result<Vec<u8>, TableError> {
+        let table = self.table;
+        self.writer
+            .into_inner()
+            .map_err(|e| format_error(table, &e))
+    }
 }
 
 /// The batches of a table, one after the other, with those of the columns `names` that it has.

@@ -1,9 +1,11 @@
 //! Digests: BLAKE3, as lower-case hex.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,18 @@ pub fn patch_ids_digest<'a>(ids: impl IntoIterator<Item = &'a PatchId>) -> Strin
     hasher.finalize().to_hex().to_string()
 }
 
+/// As [`patch_ids_digest`], of packed ids.
+pub fn packed_ids_digest(ids: impl IntoIterator<Item = PackedId>) -> String {
+    let (mut hasher, mut line) = (blake3::Hasher::new(), String::new());
+    for id in ids {
+        line.clear();
+        // Writing to a text cannot fail.
+        let _ = writeln!(line, "{id}");
+        hasher.update(line.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
 /// Length and BLAKE3 of a file, read in pieces.
 pub(crate) fn digest_file(path: &Path) -> io::Result<(u64, String)> {
     let mut file = File::open(path)?;
@@ -75,6 +89,8 @@ mod tests {
         let parsed: Vec<PatchId> = ids.iter().map(|i| i.parse().unwrap()).collect();
         let lines = format!("{}\n{}\n", ids[0], ids[1]);
         assert_eq!(patch_ids_digest(&parsed), digest(lines.as_bytes()));
+        let packed = packed_ids_digest(parsed.iter().map(PackedId::from));
+        assert_eq!(packed, digest(lines.as_bytes()));
     }
 
     #[test]

@@ -52,6 +52,11 @@ impl PatchEncoder {
         self.spent().push(patch);
     }
 
+    /// Gives the memory of recycled patches back to the allocator: no more are to come for a while.
+    pub fn forget_recycled(&self) {
+        *self.spent() = Vec::new();
+    }
+
     fn spent(&self) -> MutexGuard<'_, Vec<EncodedPatch>> {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -52,6 +52,9 @@ pub enum WriteError {
     /// The compression library failed.
     #[error("cannot compress a chunk")]
     Chunk(#[from] ChunkError),
+    /// The caller could not give the rows of the patch table.
+    #[error("cannot make the rows of the patch table")]
+    Rows(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A table could not be made.
     #[error("cannot make a table")]
     Table(#[from] TableError),

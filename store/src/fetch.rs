@@ -174,7 +174,8 @@ impl Shards {
         file.read_exact_at(&mut index, start)?;
         let chunks = self.shape.patches_in_shard(u64::from(shard));
         let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
-        Ok(shard::parse_index(&index, resolution, chunks, object)?)
+        let longest = shard::longest_chunk(resolution.chunk_len() * size_of::<u16>());
+        Ok(shard::parse_index(&index, longest, chunks, object)?)
     }
 }
 
@@ -205,7 +206,7 @@ fn read_raw(file: &File, span: Span, into: &mut [u16]) -> Result<(), FetchError>
 
 /// Lends this thread's buffer for compressed bytes, so that reads do not allocate. It is as long as
 /// the longest chunk that the thread has met, and spans are bounded by what a chunk can be.
-fn with_buffer<T>(span: Span, action: impl FnOnce(&mut [u8]) -> T) -> T {
+pub(crate) fn with_buffer<T>(span: Span, action: impl FnOnce(&mut [u8]) -> T) -> T {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }

@@ -3,8 +3,6 @@
 
 use std::path::Path;
 
-use chipmill_schemas::band::Resolution;
-
 use crate::encode::EncodedPatch;
 use crate::root::Root;
 use crate::shard;
@@ -28,7 +26,7 @@ pub fn shard_index(bytes: &[u8]) {
     index.resize(shard::index_bytes(slots) - size_of::<u32>(), 0xff);
     index.extend_from_slice(&crc32c::crc32c(&index).to_le_bytes());
     let object = index.len() as u64 + 100_000;
-    if let Ok(spans) = shard::parse_index(&index, Resolution::M20, chunks, object) {
+    if let Ok(spans) = shard::parse_index(&index, shard::longest_chunk(43_200), chunks, object) {
         assert_eq!(spans.len(), chunks);
         assert!(spans.iter().all(|s| s.offset + s.bytes as u64 <= 100_000));
     }

@@ -12,6 +12,15 @@ pub const NODE: &str = "zarr.json";
 pub const PATCHES: &str = "patches.parquet";
 /// The units of work: digests and sizes of the shards.
 pub const UNITS: &str = "units.parquet";
+/// Array of Sentinel-1, in stores that have it (since format 1.1).
+pub const S1: &str = "s1";
+/// Dimensions of [`S1`].
+pub const S1_DIMS: [&str; 4] = [DIM_PATCH, POLARISATION, "y_s1", "x_s1"];
+/// 1-D array of the names along the axis of polarisations, and that axis.
+pub const POLARISATION: &str = "polarisation";
+/// The shards of Sentinel-1, as [`UNITS`] has those of Sentinel-2. A table of its own, so that readers
+/// of 1.0 find in the other what they know.
+pub const S1_UNITS: &str = "s1_units.parquet";
 /// Working folder of ingest. The only place that may hold times, paths or hosts; may be deleted.
 pub const INGEST: &str = ".ingest";
 /// Group of the label arrays.
@@ -93,7 +102,14 @@ pub fn shard_object(resolution: Resolution, shard: u64) -> String {
     chunk_object(resolution.name(), shard, 4)
 }
 
-/// Folders that a store consists of, besides its root.
+/// Path of one shard of Sentinel-1 inside the store, such as `s1/c.3.0.0.0`.
+#[must_use]
+pub fn s1_shard_object(shard: u64) -> String {
+    chunk_object(S1, shard, S1_DIMS.len())
+}
+
+/// Folders that a store consists of, besides its root, and besides [`S1`] and [`POLARISATION`] where it
+/// has Sentinel-1.
 #[must_use]
 pub fn folders() -> Vec<String> {
     let pixels = Resolution::ALL.map(|r| r.name().to_owned());

@@ -1,7 +1,8 @@
 //! The chipmill store on disk: Zarr v3 layout, manifest, patch table, writer, reader and verification.
 //!
 //! A store holds Sentinel-2 patches at native resolution in three sharded arrays, `10m`, `20m` and
-//! `60m`, one chunk a patch, beside their labels and a table with one row a patch. `docs/format.md`
+//! `60m`, one chunk a patch, beside their labels and a table with one row a patch; and Sentinel-1 in a
+//! fourth, `s1`, where it was ingested. `docs/format.md`
 //! describes every byte. A store is written once: [`StoreWriter::write_shard`] for whole shards, in any
 //! order and by any number of threads or processes, then [`StoreWriter::finalize`], which writes the
 //! root's metadata last. Before that nothing opens as a store; afterwards [`StoreReader`] reads it and
@@ -58,6 +59,7 @@ mod blosc;
 mod codec;
 mod columns;
 mod digest;
+mod elements;
 mod encode;
 mod error;
 #[doc(hidden)]
@@ -72,7 +74,9 @@ mod piecewise;
 mod pixels;
 mod reader;
 mod root;
+mod row_source;
 mod rows;
+mod s1;
 mod shard;
 mod shard_writer;
 mod table;
@@ -80,10 +84,11 @@ mod units;
 mod verify;
 mod widen;
 mod writer;
+mod written;
 
 pub use codec::ChunkError;
 pub use columns::TableError;
-pub use digest::{ObjectRecord, digest, patch_ids_digest};
+pub use digest::{ObjectRecord, digest, packed_ids_digest, patch_ids_digest};
 pub use encode::{EncodedPatch, PatchEncoder};
 pub use error::{FetchError, OpenError, ReadError, WriteError};
 pub use layout::StoreShape;
@@ -92,9 +97,11 @@ pub use object::{
 };
 pub use pixels::PatchPixels;
 pub use reader::StoreReader;
+pub use row_source::RowSource;
 pub use rows::{PatchTable, Rows};
+pub use s1::{S1Encoder, S1Pixels, S1ShardWriter};
 pub use shard::IndexError;
 pub use shard_writer::ShardWriter;
 pub use units::UnitRow;
 pub use verify::verify;
-pub use writer::StoreWriter;
+pub use writer::{Contents, S1Contents, StoreWriter};

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::manifest::Manifest;
+use chipmill_schemas::s1::{Polarisation, S1_SIDE};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -52,20 +53,32 @@ impl ArrayDocument {
             chunk_shape: of(u64::from(shape.shard_patches)),
             data_type: "uint16",
             fill: json!(0),
-            codecs: json!([{"name": "sharding_indexed", "configuration": {
-                "chunk_shape": of(1),
-                "codecs": codec::pixel_codecs(shape.codec),
-                "index_codecs": [
-                    {"name": "bytes", "configuration": {"endian": "little"}},
-                    codec::crc32c_codec(),
-                ],
-                "index_location": "end",
-            }}]),
+            codecs: sharded(&of(1), &codec::pixel_codecs(shape.codec, size_of::<u16>())),
             dims: layout::pixel_dims(resolution).to_vec(),
             attributes: json!({
                 "bands": names,
                 "ground_sampling_distance_m": resolution.metres(),
                 "long_name": "Sentinel-2 L2A surface reflectance x 10000, as read",
+            }),
+        }
+    }
+
+    /// The array of Sentinel-1.
+    pub(crate) fn s1(shape: &StoreShape) -> Self {
+        let side = S1_SIDE as u64;
+        let of = |patches: u64| vec![patches, Polarisation::ALL.len() as u64, side, side];
+        Self {
+            path: layout::S1.to_owned(),
+            shape: of(shape.patches),
+            chunk_shape: of(u64::from(shape.shard_patches)),
+            data_type: "float32",
+            fill: json!("NaN"),
+            codecs: sharded(&of(1), &codec::pixel_codecs(shape.codec, size_of::<f32>())),
+            dims: layout::S1_DIMS.map(str::to_owned).to_vec(),
+            attributes: json!({
+                "polarisations": Polarisation::ALL.map(Polarisation::name),
+                "ground_sampling_distance_m": 10,
+                "long_name": "Sentinel-1 GRD backscatter in dB, as read; NaN where a patch has none",
             }),
         }
     }
@@ -84,6 +97,19 @@ impl ArrayDocument {
             "attributes": self.attributes,
         })
     }
+}
+
+/// The one codec of a sharded array: chunks of that shape, with these codecs.
+fn sharded(chunk_shape: &[u64], codecs: &Value) -> Value {
+    json!([{"name": "sharding_indexed", "configuration": {
+        "chunk_shape": chunk_shape,
+        "codecs": codecs,
+        "index_codecs": [
+            {"name": "bytes", "configuration": {"endian": "little"}},
+            codec::crc32c_codec(),
+        ],
+        "index_location": "end",
+    }}])
 }
 
 /// The nodes below the root, by path.
@@ -179,6 +205,7 @@ mod tests {
             bands: vec![],
             patch_ids_digest: digest(b""),
             statistics: vec![],
+            s1: None,
         };
         let objects = vec![ObjectRecord::of("patches.parquet", b"x")];
         root(&manifest, objects, &Nodes::new()).unwrap()

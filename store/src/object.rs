@@ -55,7 +55,7 @@ pub fn create_object(path: &Path, bytes: &[u8]) -> io::Result<Creation> {
     let creation = match fs::hard_link(&temporary.path, path) {
         Ok(()) => Creation::Created,
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Creation::AlreadyThere,
-        Err(e) => return Err(e),
+        Err(e) => return Err(counted(e, path, 0)),
     };
     pass(Point::Published, path)?;
     drop(temporary);
@@ -153,7 +153,7 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         // Somebody else was faster, or something is in the way.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-        made => made?,
+        made => made.map_err(|e| counted(e, path, 0))?,
     }
     pass(Point::SyncParent, path)?;
     File::open(parent)?.sync_all()
@@ -180,7 +180,7 @@ fn filled(path: &Path, bytes: &[u8]) -> io::Result<Temporary> {
 pub(crate) fn publish(path: &Path, temporary: Temporary) -> io::Result<()> {
     temporary.sync(path)?;
     pass(Point::Publish, path)?;
-    fs::rename(&temporary.path, path)?;
+    fs::rename(&temporary.path, path).map_err(|e| counted(e, path, 0))?;
     temporary.keep();
     pass(Point::Published, path)?;
     sync_folder(path, folder_of(path))
@@ -190,6 +190,26 @@ fn sync_folder(path: &Path, folder: &Path) -> io::Result<()> {
     pass(Point::SyncFolder, path)?;
     File::open(folder)?.sync_all()?;
     pass(Point::Done, path)
+}
+
+/// A full disk's error, with the bytes that were to be written (0: not known) and those that are free.
+fn counted(error: io::Error, target: &Path, needed: usize) -> io::Error {
+    if error.kind() != io::ErrorKind::StorageFull {
+        return error;
+    }
+    let Ok(disk) = rustix::fs::statvfs(folder_of(target)) else {
+        return error;
+    };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let needed = match needed {
+        0 => "more".to_owned(),
+        bytes => format!("{bytes} bytes"),
+    };
+    let text = format!(
+        "{error}: {needed} needed, {free} bytes and {} files free",
+        disk.f_favail
+    );
+    io::Error::new(io::ErrorKind::StorageFull, text)
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -14,6 +14,7 @@ use crate::layout;
 use crate::pixels::PatchPixels;
 use crate::root::Root;
 use crate::rows::PatchTable;
+use crate::s1::{S1Pixels, S1Shards};
 use crate::table;
 
 /// A store that is open for reading. Clones share everything; any number of threads may read.
@@ -28,6 +29,7 @@ struct Inner {
     root: Root,
     table: PatchTable,
     shards: Shards,
+    s1: Option<S1Shards>,
 }
 
 impl StoreReader {
@@ -52,12 +54,15 @@ impl StoreReader {
             return Err(OpenError::damaged(path, layout::PATCHES, reason));
         }
         let shards = Shards::new(path, root.shape());
+        let has_s1 = root.manifest.s1.is_some();
+        let s1 = has_s1.then(|| S1Shards::new(path, root.shape()));
         let path = path.to_owned();
         let inner = Arc::new(Inner {
             path,
             root,
             table,
             shards,
+            s1,
         });
         Ok(Self { inner })
     }
@@ -124,7 +129,7 @@ impl StoreReader {
         for &resolution in groups {
             let values = into.group_slice_mut(resolution);
             let read = self.inner.shards.read(resolution, index, values);
-            read.map_err(|source| self.error(resolution, index, source))?;
+            read.map_err(|source| self.group_error(resolution, index, source))?;
         }
         Ok(())
     }
@@ -157,7 +162,44 @@ impl StoreReader {
     ) -> Result<(), ReadError> {
         self.check_index(index)?;
         let read = self.inner.shards.read_stored(resolution, index, into);
-        read.map_err(|source| self.error(resolution, index, source))
+        read.map_err(|source| self.group_error(resolution, index, source))
+    }
+
+    /// Whether the store has Sentinel-1; single patches may lack it all the same.
+    #[must_use]
+    pub fn has_s1(&self) -> bool {
+        self.inner.s1.is_some()
+    }
+
+    /// Whether one patch has Sentinel-1; its chunk is not read.
+    ///
+    /// # Errors
+    /// [`ReadError::OutOfRange`]; [`ReadError::Patch`] when the shard's index cannot be read.
+    pub fn patch_has_s1(&self, index: u32) -> Result<bool, ReadError> {
+        self.check_index(index)?;
+        let Some(shards) = &self.inner.s1 else {
+            return Ok(false);
+        };
+        let has = shards.has(index);
+        has.map_err(|source| self.error(shards.object_of(index), index, source))
+    }
+
+    /// Reads the Sentinel-1 pixels of one patch. False where it has none, or the store: then they are all
+    /// NaN.
+    ///
+    /// # Shapes
+    /// Fills `[polarisation, y, x]`, `[2, 120, 120]` of `f32`, decibels as ingested; VV, then VH.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_s1(&self, index: u32, into: &mut S1Pixels) -> Result<bool, ReadError> {
+        self.check_index(index)?;
+        let Some(shards) = &self.inner.s1 else {
+            into.values_mut().fill(f32::NAN);
+            return Ok(false);
+        };
+        let read = shards.read(index, into);
+        read.map_err(|source| self.error(shards.object_of(index), index, source))
     }
 
     fn check_index(&self, index: u32) -> Result<(), ReadError> {
@@ -169,11 +211,19 @@ impl StoreReader {
         }
     }
 
-    fn error(&self, resolution: Resolution, index: u32, source: FetchError) -> ReadError {
+    fn group_error(&self, resolution: Resolution, index: u32, source: FetchError) -> ReadError {
+        self.error(
+            self.inner.shards.object_of(resolution, index),
+            index,
+            source,
+        )
+    }
+
+    fn error(&self, object: String, index: u32, source: FetchError) -> ReadError {
         let id = self.inner.table.id(index as usize);
         ReadError::Patch {
             patch: id.unwrap_or_default().to_owned(),
-            object: self.inner.shards.object_of(resolution, index),
+            object,
             source,
         }
     }

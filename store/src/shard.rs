@@ -3,8 +3,6 @@
 //! Chunks in C order without gaps, then the index: one pair (offset, length) of little-endian `u64` a
 //! chunk, both 2^64 - 1 for a chunk that is not there, then the crc32c of the index.
 
-use chipmill_schemas::band::Resolution;
-
 use crate::codec::{self, ChunkError};
 
 const ENTRY: usize = 2 * size_of::<u64>();
@@ -22,6 +20,11 @@ impl Index {
     pub(crate) fn push(&mut self, bytes: usize) {
         self.entries.push([self.end, bytes as u64]);
         self.end += bytes as u64;
+    }
+
+    /// A chunk that is not there.
+    pub(crate) fn push_missing(&mut self) {
+        self.entries.push([MISSING; 2]);
     }
 
     /// The index as it stands at the end of a shard of `slots` chunks; slots beyond the last chunk are
@@ -88,14 +91,32 @@ pub enum IndexError {
     },
 }
 
-/// Reads an index. `chunks` of its slots are occupied, the first ones; `object` is the length of the
-/// whole shard.
+/// Reads an index. `chunks` of its slots are occupied, the first ones, each by a chunk of at most
+/// `longest` bytes; `object` is the length of the whole shard.
 pub(crate) fn parse_index(
     index: &[u8],
-    resolution: Resolution,
+    longest: u64,
     chunks: usize,
     object: u64,
 ) -> Result<Box<[Span]>, IndexError> {
+    let spans = parse_sparse(index, longest, chunks, object)?;
+    let occupied = spans.iter().flatten().count();
+    if occupied != chunks {
+        return Err(IndexError::Occupancy {
+            found: occupied,
+            expected: chunks,
+        });
+    }
+    Ok(spans.into_iter().flatten().collect())
+}
+
+/// Reads an index of which any of the first `chunks` slots may be empty, and all others must be.
+pub(crate) fn parse_sparse(
+    index: &[u8],
+    longest: u64,
+    chunks: usize,
+    object: u64,
+) -> Result<Box<[Option<Span>]>, IndexError> {
     let entries = codec::checked(index).map_err(IndexError::Checksum)?;
     let numbers = entries
         .as_chunks::<8>()
@@ -105,29 +126,35 @@ pub(crate) fn parse_index(
         .map(u64::from_le_bytes);
     let numbers: Vec<u64> = numbers.collect();
     let pairs = numbers.as_chunks::<2>().0;
-    let occupied = pairs.iter().filter(|p| **p != [MISSING; 2]).count();
-    if occupied != chunks || pairs.iter().take(chunks).any(|p| *p == [MISSING; 2]) {
+    let beyond = pairs.iter().skip(chunks).any(|p| *p != [MISSING; 2]);
+    if beyond || pairs.len() < chunks {
         return Err(IndexError::Occupancy {
-            found: occupied,
+            found: pairs.iter().filter(|p| **p != [MISSING; 2]).count(),
             expected: chunks,
         });
     }
     let data = object.saturating_sub(index.len() as u64);
     let places = pairs.iter().take(chunks).enumerate();
-    places
-        .map(|(place, &[offset, bytes])| span(place, offset, bytes, resolution, data))
-        .collect()
+    let span = |(place, pair): (usize, &[u64; 2])| match *pair {
+        [MISSING, MISSING] => Ok(None),
+        [offset, bytes] => span(place, offset, bytes, longest, data).map(Some),
+    };
+    places.map(span).collect()
+}
+
+/// No codec here makes chunks longer than this of so many bytes of pixels; a lying index must not make
+/// the reader allocate.
+pub(crate) const fn longest_chunk(bytes: usize) -> u64 {
+    bytes as u64 * 2 + 1024
 }
 
 fn span(
     place: usize,
     offset: u64,
     bytes: u64,
-    resolution: Resolution,
+    longest: u64,
     data: u64,
 ) -> Result<Span, IndexError> {
-    // No codec here makes chunks longer than this; a lying index must not make the reader allocate.
-    let longest = resolution.chunk_len() as u64 * 4 + 1024;
     let inside = offset.checked_add(bytes).is_some_and(|end| end <= data);
     match usize::try_from(bytes) {
         Ok(length) if inside && bytes <= longest => Ok(Span {
@@ -149,7 +176,7 @@ mod tests {
 
     fn parse(shard: &[u8], slots: usize, chunks: usize) -> Result<Box<[Span]>, IndexError> {
         let index = &shard[shard.len() - index_bytes(slots)..];
-        parse_index(index, Resolution::M60, chunks, shard.len() as u64)
+        parse_index(index, 4096, chunks, shard.len() as u64)
     }
 
     proptest! {
@@ -167,6 +194,25 @@ mod tests {
             prop_assert!(parse(&shard, slots, chunks.len() - 1).is_err());
             prop_assert!(parse(&shard, slots, chunks.len() + 1).is_err());
         }
+
+        #[test]
+        fn chunks_that_are_not_there_are_told_from_those_that_are(lengths in proptest::collection::vec(proptest::option::of(1usize..50), 1..20), spare in 0usize..3) {
+            let slots = lengths.len() + spare;
+            let mut index = Index::default();
+            for length in &lengths {
+                match length {
+                    Some(length) => index.push(*length),
+                    None => index.push_missing(),
+                }
+            }
+            let object = index.end + index_bytes(slots) as u64;
+            let bytes = index.to_bytes(u32::try_from(slots).unwrap());
+            let spans = parse_sparse(&bytes, 4096, lengths.len(), object).unwrap();
+            let found: Vec<_> = spans.iter().map(|s| s.map(|s| s.bytes)).collect();
+            prop_assert_eq!(found, lengths.clone());
+            let whole = parse_index(&bytes, 4096, lengths.len(), object);
+            prop_assert_eq!(whole.is_ok(), lengths.iter().all(Option::is_some));
+        }
     }
 
     #[test]
@@ -178,7 +224,7 @@ mod tests {
                 .collect();
             index.extend_from_slice(&crc32c::crc32c(&index).to_le_bytes());
             let object = 10 + index.len() as u64;
-            let error = parse_index(&index, Resolution::M60, 1, object).unwrap_err();
+            let error = parse_index(&index, 4096, 1, object).unwrap_err();
             assert!(
                 matches!(error, IndexError::Span { place: 0, .. }),
                 "{error}"

@@ -23,8 +23,9 @@ pub struct ShardWriter {
     groups: [Group; 3],
 }
 
+/// One array's object of a shard.
 #[derive(Debug)]
-struct Group {
+pub(crate) struct Group {
     name: String,
     path: PathBuf,
     object: GrowingObject,
@@ -84,7 +85,7 @@ impl ShardWriter {
 }
 
 impl Group {
-    fn begin(root: &Path, name: String) -> Result<Self, WriteError> {
+    pub(crate) fn begin(root: &Path, name: String) -> Result<Self, WriteError> {
         let path = layout::object_path(root, &name);
         match GrowingObject::begin(&path) {
             Ok(object) => Ok(Self {
@@ -97,7 +98,11 @@ impl Group {
         }
     }
 
-    fn push(&mut self, chunk: &[u8]) -> Result<(), WriteError> {
+    pub(crate) fn push_missing(&mut self) {
+        self.index.push_missing();
+    }
+
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<(), WriteError> {
         self.index.push(chunk.len());
         self.object.push(chunk).map_err(|source| WriteError::Io {
             path: self.path.clone(),
@@ -105,7 +110,7 @@ impl Group {
         })
     }
 
-    fn end(mut self, slots: u32) -> Result<ObjectRecord, WriteError> {
+    pub(crate) fn end(mut self, slots: u32) -> Result<ObjectRecord, WriteError> {
         let path = self.path;
         let written = self.object.push(&self.index.to_bytes(slots));
         written

@@ -14,12 +14,49 @@ use chipmill_schemas::label::Nomenclature;
 use chipmill_schemas::patch::{Georeference, PatchRow, Split};
 use chipmill_schemas::patch_id::PatchId;
 
-use crate::columns::{Columns, TableError, read_batches, write_batch};
+use crate::columns::{BatchWriter, Columns, TableError, read_batches};
 use crate::layout;
 use crate::rows::{Labels, PatchTable};
 
-/// The bytes of the table's object.
-pub(crate) fn encode(rows: &[PatchRow]) -> Result<Vec<u8>, TableError> {
+/// Rows that are turned into columns at a time.
+const BATCH: usize = 2048;
+
+/// The table, row by row.
+pub(crate) struct TableWriter {
+    writer: BatchWriter,
+    rows: Vec<PatchRow>,
+}
+
+impl TableWriter {
+    pub(crate) fn new() -> Result<Self, TableError> {
+        Ok(Self {
+            writer: BatchWriter::new(layout::PATCHES, Arc::new(schema()))?,
+            rows: Vec::new(),
+        })
+    }
+
+    pub(crate) fn push(&mut self, row: PatchRow) -> Result<(), TableError> {
+        self.rows.push(row);
+        if self.rows.len() < BATCH {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), TableError> {
+        self.writer.write(columns(&self.rows))?;
+        self.rows.clear();
+        Ok(())
+    }
+
+    /// The bytes of the table's object.
+    pub(crate) fn end(mut self) -> Result<Vec<u8>, TableError> {
+        self.flush()?;
+        self.writer.end()
+    }
+}
+
+fn columns(rows: &[PatchRow]) -> Vec<ArrayRef> {
     let required = |f: fn(&PatchRow) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(f)))
     };
@@ -34,7 +71,7 @@ pub(crate) fn encode(rows: &[PatchRow]) -> Result<Vec<u8>, TableError> {
         Arc::new(rows.iter().map(value).collect::<Float64Array>())
     };
     let epsg = |r: &PatchRow| r.georeference.map(|g| g.epsg);
-    let columns = vec![
+    vec![
         required(|r| r.id.as_str()),
         required(|r| r.id.acquisition()),
         text(|r| r.tile.as_deref()),
@@ -50,8 +87,7 @@ pub(crate) fn encode(rows: &[PatchRow]) -> Result<Vec<u8>, TableError> {
         metres(|g| g.uly),
         text(|r| r.s1_name.as_deref()),
         text(|r| r.s2v1_name.as_deref()),
-    ];
-    write_batch(layout::PATCHES, Arc::new(schema()), columns)
+    ]
 }
 
 fn schema() -> Schema {
@@ -239,6 +275,21 @@ mod tests {
             ..PatchRow::from_id(id(2))
         };
         vec![bare, full]
+    }
+
+    fn encode(rows: &[PatchRow]) -> Result<Vec<u8>, TableError> {
+        let mut table = TableWriter::new()?;
+        rows.iter().try_for_each(|row| table.push(row.clone()))?;
+        table.end()
+    }
+
+    #[test]
+    fn a_table_of_several_batches_has_all_rows_in_order() {
+        let id = |i: usize| format!("S2A_MSIL2A_20170617T{i:06}_4_1").parse().unwrap();
+        let all: Vec<_> = (0..2 * BATCH + 7)
+            .map(|i| PatchRow::from_id(id(i)))
+            .collect();
+        assert!(decode(encode(&all).unwrap()).unwrap().to_rows() == all);
     }
 
     #[test]

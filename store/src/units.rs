@@ -9,11 +9,11 @@ use arrow_array::types::UInt64Type;
 use arrow_array::{Array, ArrayRef, ListArray, RecordBatch, StringArray, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
 use chipmill_schemas::band::Resolution;
-use chipmill_schemas::patch::PatchRow;
+use chipmill_schemas::patch_id::PatchId;
 use serde::{Deserialize, Serialize};
 
 use crate::columns::{Columns, TableError, read_batches, write_batch};
-use crate::digest::{ObjectRecord, patch_ids_digest};
+use crate::digest::ObjectRecord;
 use crate::layout::{self, StoreShape};
 
 /// One unit of work: consecutive patches of the store, and the shards that hold them.
@@ -29,8 +29,8 @@ pub struct UnitRow {
     pub objects: Vec<ObjectRecord>,
 }
 
-/// The bytes of the table's object.
-pub(crate) fn encode(units: &[UnitRow]) -> Result<Vec<u8>, TableError> {
+/// The bytes of the object of a table of units.
+pub(crate) fn encode(table: &'static str, units: &[UnitRow]) -> Result<Vec<u8>, TableError> {
     let number = |f: fn(&UnitRow) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(units.iter().map(f)))
     };
@@ -43,7 +43,7 @@ pub(crate) fn encode(units: &[UnitRow]) -> Result<Vec<u8>, TableError> {
         lengths(units),
         texts(units, |o| &o.digest),
     ];
-    write_batch(layout::UNITS, Arc::new(schema()), columns)
+    write_batch(table, Arc::new(schema()), columns)
 }
 
 fn schema() -> Schema {
@@ -94,17 +94,21 @@ const READ: [&str; 6] = [
     "object_digest",
 ];
 
-/// Reads the table.
-pub(crate) fn decode(bytes: Vec<u8>) -> Result<Vec<UnitRow>, TableError> {
+/// Reads a table of units.
+pub(crate) fn decode(table: &'static str, bytes: Vec<u8>) -> Result<Vec<UnitRow>, TableError> {
     let mut units = Vec::new();
-    for batch in read_batches(layout::UNITS, bytes, &READ)? {
-        decode_batch(&batch?, &mut units)?;
+    for batch in read_batches(table, bytes, &READ)? {
+        decode_batch(table, &batch?, &mut units)?;
     }
     Ok(units)
 }
 
-fn decode_batch(batch: &RecordBatch, units: &mut Vec<UnitRow>) -> Result<(), TableError> {
-    let columns = Columns::new(layout::UNITS, batch, units.len());
+fn decode_batch(
+    table: &'static str,
+    batch: &RecordBatch,
+    units: &mut Vec<UnitRow>,
+) -> Result<(), TableError> {
+    let columns = Columns::new(table, batch, units.len());
     let unit = columns.numbers::<UInt64Type>("unit")?;
     let patches = columns.numbers::<UInt64Type>("patches")?;
     let [digest] = columns.texts(["patch_ids_digest"])?;
@@ -149,60 +153,124 @@ fn objects(
     .collect()
 }
 
-/// Where units, rows and shape do not agree: the object at fault, and what is wrong with it.
-pub(crate) fn disagreements(
-    units: &[UnitRow],
-    rows: &[PatchRow],
-    shape: &StoreShape,
-) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut wrong = |object: &str, reason: String| found.push((object.to_owned(), reason));
-    if units.windows(2).any(|w| w[0].unit >= w[1].unit) {
-        wrong(
-            layout::UNITS,
-            "the units are not in ascending order".to_owned(),
-        );
-    }
-    let mut rest = rows;
-    for unit in units {
-        let patches = usize::try_from(unit.patches).unwrap_or(usize::MAX);
-        let (own, after) = rest.split_at(patches.min(rest.len()));
-        rest = after;
-        let digest = patch_ids_digest(own.iter().map(|r| &r.id));
-        if own.len() != patches || digest != unit.patch_ids_digest {
-            let reason = format!(
-                "unit {} holds other patches than the next {patches} rows of {}",
-                unit.unit,
-                layout::PATCHES
-            );
-            wrong(layout::UNITS, reason);
+/// The units whose patches the rows must be, taken in row by row.
+#[derive(Debug)]
+pub(crate) struct Partition<'a> {
+    table: &'static str,
+    units: &'a [UnitRow],
+    /// The unit of the next row, and how many rows it has had.
+    next: usize,
+    rows: u64,
+    hasher: blake3::Hasher,
+    /// Rows beyond the last unit, and the first of them.
+    rest: u64,
+    first_beyond: Option<String>,
+    found: Vec<(String, String)>,
+}
+
+impl<'a> Partition<'a> {
+    pub(crate) fn new(table: &'static str, units: &'a [UnitRow]) -> Self {
+        let mut found = Vec::new();
+        if units.windows(2).any(|w| w[0].unit >= w[1].unit) {
+            let reason = "the units are not in ascending order".to_owned();
+            found.push((table.to_owned(), reason));
+        }
+        Self {
+            table,
+            units,
+            next: 0,
+            rows: 0,
+            hasher: blake3::Hasher::new(),
+            rest: 0,
+            first_beyond: None,
+            found,
         }
     }
-    if let Some(row) = rest.first() {
-        let reason = format!("no unit holds {} patches, from {} on", rest.len(), row.id);
-        wrong(layout::UNITS, reason);
+
+    pub(crate) fn take(&mut self, id: &PatchId) {
+        while self
+            .units
+            .get(self.next)
+            .is_some_and(|u| u.patches == self.rows)
+        {
+            self.end_unit();
+        }
+        if self.next == self.units.len() {
+            self.rest += 1;
+            self.first_beyond.get_or_insert_with(|| id.to_string());
+            return;
+        }
+        self.hasher.update(id.as_str().as_bytes()).update(b"\n");
+        self.rows += 1;
     }
-    let named: BTreeMap<&str, usize> =
-        units
-            .iter()
-            .flat_map(|u| &u.objects)
-            .fold(BTreeMap::new(), |mut named, o| {
-                *named.entry(o.path.as_str()).or_default() += 1;
-                named
-            });
-    let shards =
-        (0..shape.shards()).flat_map(|k| Resolution::ALL.map(|r| layout::shard_object(r, k)));
+
+    fn end_unit(&mut self) {
+        let hasher = std::mem::replace(&mut self.hasher, blake3::Hasher::new());
+        let digest = hasher.finalize().to_hex();
+        let rows = std::mem::take(&mut self.rows);
+        if let Some(unit) = self.units.get(self.next)
+            && (rows != unit.patches || *digest != *unit.patch_ids_digest)
+        {
+            let reason = format!(
+                "unit {} holds other patches than the next {} rows of {}",
+                unit.unit,
+                unit.patches,
+                layout::PATCHES
+            );
+            self.found.push((self.table.to_owned(), reason));
+        }
+        self.next += 1;
+    }
+
+    /// Where units and rows do not agree: the object at fault, and what is wrong with it.
+    pub(crate) fn end(mut self) -> Vec<(String, String)> {
+        while self.next < self.units.len() {
+            self.end_unit();
+        }
+        if let Some(first) = self.first_beyond {
+            let reason = format!("no unit holds {} patches, from {first} on", self.rest);
+            self.found.push((self.table.to_owned(), reason));
+        }
+        self.found
+    }
+}
+
+/// Where the units do not name each of these shards once: the object at fault, and what is wrong with
+/// it.
+pub(crate) fn misnamed(
+    units: &[UnitRow],
+    shards: impl Iterator<Item = String>,
+) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+    for object in units.iter().flat_map(|u| &u.objects) {
+        *named.entry(object.path.as_str()).or_default() += 1;
+    }
     let expected: BTreeSet<String> = shards.collect();
     for object in &expected {
         match named.get(object.as_str()).copied().unwrap_or(0) {
             1 => {}
-            n => wrong(object, format!("{n} units have written it, expected 1")),
+            n => {
+                let reason = format!("{n} units have written it, expected 1");
+                found.push((object.clone(), reason));
+            }
         }
     }
     for object in named.keys().filter(|o| !expected.contains(**o)) {
-        wrong(object, "it is no shard of this store".to_owned());
+        let reason = "it is no shard of this store".to_owned();
+        found.push(((*object).to_owned(), reason));
     }
     found
+}
+
+/// The shards of the Sentinel-2 groups.
+pub(crate) fn shards(shape: &StoreShape) -> impl Iterator<Item = String> {
+    (0..shape.shards()).flat_map(|k| Resolution::ALL.map(|r| layout::shard_object(r, k)))
+}
+
+/// The shards of Sentinel-1.
+pub(crate) fn s1_shards(shape: &StoreShape) -> impl Iterator<Item = String> {
+    (0..shape.shards()).map(layout::s1_shard_object)
 }
 
 #[cfg(test)]
@@ -222,6 +290,7 @@ mod tests {
             unit(0, vec![object("10m/c.0.0.0.0"), object("20m/c.0.0.0.0")]),
             unit(1, vec![]),
         ];
-        assert_eq!(decode(encode(&units).unwrap()).unwrap(), units);
+        let bytes = encode(layout::UNITS, &units).unwrap();
+        assert_eq!(decode(layout::UNITS, bytes).unwrap(), units);
     }
 }

@@ -4,12 +4,14 @@
 //! vouches for the shards. So one wrong bit anywhere in the store is found.
 
 mod pixels;
+mod s1;
 
 use std::path::{Path, PathBuf};
 
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::ingest::{StoreDefect, VerifyReport};
 use chipmill_schemas::patch::PatchRow;
+use chipmill_schemas::s1::S1Manifest;
 use rayon::prelude::*;
 
 use crate::arrays::{SmallArray, small_arrays};
@@ -18,7 +20,8 @@ use crate::error::OpenError;
 use crate::fetch::Shards;
 use crate::layout;
 use crate::root::{Root, difference};
-use crate::units::{self, UnitRow};
+use crate::s1::S1Shards;
+use crate::units::{self, Partition, UnitRow};
 use crate::{table, writer};
 
 /// Checks a whole store with `threads` threads of its own (0: one a core).
@@ -64,15 +67,20 @@ impl Verification {
         let rows = self.read_table(layout::PATCHES, |bytes| {
             table::decode(bytes).map(|table| table.to_rows())
         });
-        let units = self.read_table(layout::UNITS, units::decode);
+        let units = self.read_table(layout::UNITS, |bytes| units::decode(layout::UNITS, bytes));
         if let Some(rows) = &rows {
             self.check_rows(rows);
             self.check_arrays(rows);
         }
         if let Some(units) = &units {
-            self.check_units(units, rows.as_deref());
+            let shape = self.root.shape();
+            let shards = units::shards(&shape);
+            self.check_units(layout::UNITS, units, shards, rows.as_deref());
         }
         self.check_pixels(rows.as_deref());
+        if let Some(s1) = self.root.manifest.s1.clone() {
+            self.check_s1(&s1, rows.as_deref());
+        }
         self.report.ok = self.report.defects.is_empty();
         self.report
     }
@@ -142,7 +150,7 @@ impl Verification {
     }
 
     fn check_arrays(&mut self, rows: &[PatchRow]) {
-        for array in small_arrays(rows) {
+        for array in small_arrays(rows, self.root.manifest.s1.is_some()) {
             let object = &array.document.path;
             match array.read(&self.path) {
                 Err(reason) => self.defect(object, reason),
@@ -159,13 +167,47 @@ impl Verification {
         }
     }
 
-    fn check_units(&mut self, units: &[UnitRow], rows: Option<&[PatchRow]>) {
+    fn check_units(
+        &mut self,
+        table: &'static str,
+        units: &[UnitRow],
+        shards: impl Iterator<Item = String>,
+        rows: Option<&[PatchRow]>,
+    ) {
+        let mut wrong = units::misnamed(units, shards);
         if let Some(rows) = rows {
-            let wrong = units::disagreements(units, rows, &self.root.shape());
-            wrong.into_iter().for_each(|(o, r)| self.defect(&o, r));
+            let mut partition = Partition::new(table, units);
+            rows.iter().for_each(|row| partition.take(&row.id));
+            wrong.extend(partition.end());
         }
+        wrong.iter().for_each(|(o, r)| self.defect(o, r.clone()));
         let shards: Vec<_> = units.iter().flat_map(|u| u.objects.clone()).collect();
         self.check_objects(&shards);
+    }
+
+    fn check_s1(&mut self, told: &S1Manifest, rows: Option<&[PatchRow]>) {
+        let shape = self.root.shape();
+        let decode = |bytes| units::decode(layout::S1_UNITS, bytes);
+        if let Some(units) = self.read_table(layout::S1_UNITS, decode) {
+            self.check_units(layout::S1_UNITS, &units, units::s1_shards(&shape), rows);
+        }
+        let shards = S1Shards::new(&self.path, shape);
+        let mut readable = Vec::new();
+        for shard in 0..u32::try_from(shape.shards()).unwrap_or(u32::MAX) {
+            let loaded = shards.load(shard);
+            readable.push(loaded.is_ok());
+            if let Err(e) = loaded {
+                let object = layout::s1_shard_object(u64::from(shard));
+                self.defect(&object, e.to_string());
+            }
+        }
+        let scan = s1::scan(&shards, &shape, rows, &readable);
+        let complete = scan.defects.is_empty() && readable.iter().all(|&r| r);
+        if complete && rows.is_some() {
+            let wrong = scan.compare(told);
+            wrong.into_iter().for_each(|r| self.defect(layout::NODE, r));
+        }
+        self.report.defects.extend(scan.defects);
     }
 
     fn check_pixels(&mut self, rows: Option<&[PatchRow]>) {

@@ -8,18 +8,21 @@ use chipmill_schemas::band::{Band, Resolution};
 use chipmill_schemas::manifest::{FormatVersion, Manifest};
 use chipmill_schemas::patch::{PatchRow, Split};
 use chipmill_schemas::patch_id::DatasetVersion;
+use chipmill_schemas::s1::{Polarisation, S1Manifest, S1SetStatistics};
 use chipmill_schemas::statistics::SetStatistics;
 
-use crate::arrays::small_arrays;
-use crate::digest::{ObjectRecord, patch_ids_digest};
+use crate::arrays::axes;
+use crate::digest::ObjectRecord;
 use crate::encode::EncodedPatch;
 use crate::error::WriteError;
 use crate::layout::{self, StoreShape};
 use crate::metadata::{self, ArrayDocument, Nodes};
 use crate::object::{create_folder, remove_stale_temporaries, write_object};
+use crate::row_source::RowSource;
+use crate::s1::S1ShardWriter;
 use crate::shard_writer::ShardWriter;
-use crate::units::UnitRow;
-use crate::{table, units};
+use crate::units::{self, UnitRow};
+use crate::written::{RowFacts, Written};
 
 /// Writes a store. Until [`finalize`](Self::finalize) has ended nothing opens as one.
 ///
@@ -57,6 +60,10 @@ impl StoreWriter {
                 path: path.clone(),
                 source,
             })?;
+        }
+        for folder in [layout::S1, layout::POLARISATION] {
+            let path = layout::object_path(root, folder);
+            remove_stale_temporaries(&path).map_err(|source| WriteError::Io { path, source })?;
         }
         let root = root.to_owned();
         Ok(Self { root, shape })
@@ -100,16 +107,19 @@ impl StoreWriter {
         ShardWriter::begin(&self.root, shard, self.shape.shard_patches)
     }
 
-    /// Completes the store: labels, ids, coordinate systems, names along the axes, both tables, and
-    /// last the root's metadata, with which the store begins to exist.
-    ///
-    /// `rows` are all patches in store order; `units`, in ascending order, partition them and name
-    /// every shard once; `statistics` are those of all patches, then of each split that occurs.
-    /// Calling it again with the same arguments writes the same bytes.
+    /// Begins a shard of Sentinel-1, as [`begin_shard`](Self::begin_shard) does one of Sentinel-2.
     ///
     /// # Errors
-    /// [`WriteError::Inconsistent`] when rows, units, statistics and shards on disk do not agree; then
-    /// there is still no store. [`WriteError::Io`] when the file system fails.
+    /// [`WriteError::Io`].
+    pub fn begin_s1_shard(&self, shard: u64) -> Result<S1ShardWriter, WriteError> {
+        S1ShardWriter::begin(&self.root, shard, self.shape.shard_patches)
+    }
+
+    /// Completes a store of Sentinel-2 alone, whose rows are in memory; see
+    /// [`finalize_contents`](Self::finalize_contents).
+    ///
+    /// # Errors
+    /// As there.
     pub fn finalize(
         &self,
         rows: &[PatchRow],
@@ -117,31 +127,70 @@ impl StoreWriter {
         statistics: Vec<SetStatistics>,
         versions: &[DatasetVersion],
     ) -> Result<Manifest, WriteError> {
-        check_rows(rows, &self.shape)?;
-        check_sets(rows, &statistics)?;
-        self.check_units(rows, units)?;
-        let (mut objects, nodes) = self.write_nodes(rows)?;
-        objects.push(self.write(layout::PATCHES, &table::encode(rows)?)?);
-        objects.push(self.write(layout::UNITS, &units::encode(units)?)?);
+        let contents = Contents {
+            units,
+            statistics,
+            versions,
+            s1: None,
+        };
+        self.finalize_contents(rows, contents)
+    }
+
+    /// Completes the store: labels, ids, coordinate systems, names along the axes, the tables, and
+    /// last the root's metadata, with which the store begins to exist.
+    ///
+    /// `rows` gives all patches in store order, once; a few thousand of them are in memory at a time.
+    /// Calling it again with the same arguments writes the same bytes.
+    ///
+    /// # Errors
+    /// [`WriteError::Inconsistent`] when rows, units, statistics and shards on disk do not agree; then
+    /// there is still no store. [`WriteError::Rows`] when the rows cannot be made, [`WriteError::Io`]
+    /// when the file system fails.
+    pub fn finalize_contents(
+        &self,
+        rows: &(impl RowSource + ?Sized),
+        contents: Contents<'_>,
+    ) -> Result<Manifest, WriteError> {
+        let s1_units = contents.s1.as_ref().map(|s1| s1.units);
+        let mut written = Written::new(self, contents.units, s1_units)?;
+        rows.rows(&mut |row| written.push(self, row))?;
+        let (mut objects, nodes, facts) = written.end(self, &contents.statistics)?;
+        self.check_shards(contents.units, units::shards(&self.shape))?;
+        if let Some(units) = s1_units {
+            self.check_shards(units, units::s1_shards(&self.shape))?;
+        }
+        let nodes = self.write_nodes(nodes, s1_units.is_some(), &mut objects)?;
+        let mut table = |name, units| {
+            let bytes = units::encode(name, units)?;
+            objects.push(self.write(name, &bytes)?);
+            Ok::<_, WriteError>(())
+        };
+        table(layout::UNITS, contents.units)?;
+        if let Some(units) = s1_units {
+            table(layout::S1_UNITS, units)?;
+        }
         objects.sort_by(|a, b| a.path.cmp(&b.path));
-        let manifest = self.manifest(rows, statistics, versions);
+        let manifest = self.manifest(&facts, contents)?;
         let root = metadata::root(&manifest, objects, &nodes)?;
         self.write(layout::NODE, &root)?;
         Ok(manifest)
     }
 
-    /// Small arrays and the metadata of every node but the root.
-    fn write_nodes(&self, rows: &[PatchRow]) -> Result<(Vec<ObjectRecord>, Nodes), WriteError> {
-        let mut objects = Vec::new();
-        let mut nodes = Nodes::new();
-        for array in small_arrays(rows) {
-            for (path, bytes) in array.chunks()? {
-                objects.push(self.write(&path, &bytes)?);
-            }
+    /// The names along the axes, and the metadata of every node but the root.
+    fn write_nodes(
+        &self,
+        mut nodes: Nodes,
+        has_s1: bool,
+        objects: &mut Vec<ObjectRecord>,
+    ) -> Result<Nodes, WriteError> {
+        for array in axes(has_s1) {
+            let (path, bytes) = array.chunk(0)?;
+            objects.push(self.write(&path, &bytes)?);
             nodes.insert(array.document.path.clone(), array.document.to_json());
         }
-        for resolution in Resolution::ALL {
-            let document = ArrayDocument::pixels(resolution, &self.shape);
+        let groups = Resolution::ALL.map(|r| ArrayDocument::pixels(r, &self.shape));
+        let s1 = has_s1.then(|| ArrayDocument::s1(&self.shape));
+        for document in groups.into_iter().chain(s1) {
             nodes.insert(document.path.clone(), document.to_json());
         }
         let labels = metadata::label_group(&nodes);
@@ -152,42 +201,35 @@ impl StoreWriter {
         let path = layout::metadata_object(layout::LABELS);
         objects.push(self.write(&path, &metadata::render(labels)?)?);
         nodes.insert(layout::LABELS.to_owned(), metadata::plain_group());
-        Ok((objects, nodes))
+        Ok(nodes)
     }
 
-    fn manifest(
-        &self,
-        rows: &[PatchRow],
-        statistics: Vec<SetStatistics>,
-        versions: &[DatasetVersion],
-    ) -> Manifest {
-        let mut dataset_versions = versions.to_vec();
+    fn manifest(&self, facts: &RowFacts, contents: Contents<'_>) -> Result<Manifest, WriteError> {
+        let mut dataset_versions = contents.versions.to_vec();
         dataset_versions.sort_unstable();
         dataset_versions.dedup();
-        Manifest {
-            format_version: FormatVersion::CURRENT,
+        let s1 = contents.s1.map(S1Contents::manifest).transpose()?;
+        Ok(Manifest {
+            format_version: FormatVersion::describing(s1.is_some()),
             writer: concat!("chipmill ", env!("CARGO_PKG_VERSION")).to_owned(),
             dataset_versions,
             patches: self.shape.patches,
             shard_patches: self.shape.shard_patches,
             codec: self.shape.codec,
             bands: Band::ALL.to_vec(),
-            patch_ids_digest: patch_ids_digest(rows.iter().map(|r| &r.id)),
-            statistics,
-        }
+            patch_ids_digest: facts.ids.finalize().to_hex().to_string(),
+            statistics: contents.statistics,
+            s1,
+        })
     }
 
-    fn write(&self, object: &str, bytes: &[u8]) -> Result<ObjectRecord, WriteError> {
-        let path = layout::object_path(&self.root, object);
-        match write_object(&path, bytes) {
-            Ok(()) => Ok(ObjectRecord::of(object, bytes)),
-            Err(source) => Err(WriteError::Io { path, source }),
-        }
-    }
-
-    fn check_units(&self, rows: &[PatchRow], units: &[UnitRow]) -> Result<(), WriteError> {
-        let wrong = units::disagreements(units, rows, &self.shape);
-        if let Some((object, reason)) = wrong.into_iter().next() {
+    /// The units name every shard once, and these are on disk with the lengths recorded.
+    fn check_shards(
+        &self,
+        units: &[UnitRow],
+        shards: impl Iterator<Item = String>,
+    ) -> Result<(), WriteError> {
+        if let Some((object, reason)) = units::misnamed(units, shards).into_iter().next() {
             return Err(WriteError::Inconsistent { object, reason });
         }
         for record in units.iter().flat_map(|u| &u.objects) {
@@ -202,38 +244,60 @@ impl StoreWriter {
         }
         Ok(())
     }
+
+    pub(crate) fn write(&self, object: &str, bytes: &[u8]) -> Result<ObjectRecord, WriteError> {
+        let path = layout::object_path(&self.root, object);
+        match write_object(&path, bytes) {
+            Ok(()) => Ok(ObjectRecord::of(object, bytes)),
+            Err(source) => Err(WriteError::Io { path, source }),
+        }
+    }
 }
 
-fn inconsistent(object: &str, reason: String) -> WriteError {
+/// What a store is completed with, besides its rows.
+#[derive(Debug)]
+pub struct Contents<'a> {
+    /// In ascending order; they partition the rows and name every shard once.
+    pub units: &'a [UnitRow],
+    /// Of all patches, then of each split that occurs.
+    pub statistics: Vec<SetStatistics>,
+    /// Releases that the patches come from.
+    pub versions: &'a [DatasetVersion],
+    /// Sentinel-1, if the store is to have it.
+    pub s1: Option<S1Contents<'a>>,
+}
+
+/// The Sentinel-1 part of a store.
+#[derive(Debug)]
+pub struct S1Contents<'a> {
+    /// In ascending order; they partition the rows and name every shard of Sentinel-1 once.
+    pub units: &'a [UnitRow],
+    /// Of all patches, then of each split that occurs among those with Sentinel-1.
+    pub statistics: Vec<S1SetStatistics>,
+}
+
+impl S1Contents<'_> {
+    fn manifest(self) -> Result<S1Manifest, WriteError> {
+        let all = self.statistics.first().filter(|s| s.split.is_none());
+        let wrong = || {
+            inconsistent(
+                layout::S1,
+                "there are no statistics of all patches".to_owned(),
+            )
+        };
+        Ok(S1Manifest {
+            polarisations: Polarisation::ALL.to_vec(),
+            patches: all.ok_or_else(wrong)?.patches,
+            statistics: self.statistics,
+        })
+    }
+}
+
+pub(crate) fn inconsistent(object: &str, reason: String) -> WriteError {
     WriteError::Inconsistent {
         object: object.to_owned(),
         reason,
     }
-}
-
-fn check_rows(rows: &[PatchRow], shape: &StoreShape) -> Result<(), WriteError> {
-    let (found, expected) = (rows.len(), shape.patches);
-    if found as u64 != expected {
-        let reason = format!("there are {found} rows, expected {expected}");
-        return Err(inconsistent(layout::PATCHES, reason));
-    }
-    match rows.windows(2).find(|w| w[0].id >= w[1].id) {
-        Some(w) => {
-            let reason = format!("{} must not come after {}", w[1].id, w[0].id);
-            Err(inconsistent(layout::PATCHES, reason))
-        }
-        None => Ok(()),
-    }
-}
-
-fn check_sets(rows: &[PatchRow], statistics: &[SetStatistics]) -> Result<(), WriteError> {
-    let found: Vec<_> = statistics.iter().map(|s| (s.split, s.patches)).collect();
-    let expected = sets(rows);
-    if found == expected {
-        return Ok(());
-    }
-    let reason = format!("the statistics cover {found:?} (split, patches), expected {expected:?}");
-    Err(inconsistent(layout::NODE, reason))
 }
 
 /// The sets that statistics must cover, in their order, with their numbers of patches.

@@ -41,6 +41,19 @@ def check_pixels(reader, read, expected):
                 same(f"{what} pixel {band, y, x}", int(pixels[band, y, x]), value)
 
 
+def check_s1(reader, read, expected):
+    """`read(index)` gives the [polarisation, y, x] of one patch, all NaN where it has none."""
+    for index, patch in enumerate(expected["patches"]):
+        pixels = read(index)
+        what = f"{reader} s1 of {patch['id']}"
+        same(f"{what} shape", list(pixels.shape), [2, 120, 120])
+        same(f"{what} dtype", str(pixels.dtype), "float32")
+        same(f"{what} is absent", bool(np.isnan(pixels).all()), patch["s1"] is None)
+        for polarisation, y, x, value in patch["s1"] or []:
+            found = pixels[polarisation, y, x]
+            same(f"{what} pixel {polarisation, y, x}", found == np.float32(value), True)
+
+
 def names_of(row, classes):
     """One row of a label array -> class names, or None where unknown."""
     if (row == 255).all():
@@ -53,6 +66,8 @@ def check_zarr(path, expected):
     for consolidated in (True, False):
         root = zarr.open_group(path, mode="r", use_consolidated=consolidated)
         check_pixels("zarr-python", lambda group, i: root[group][i], expected)
+        check_s1("zarr-python", lambda i: root["s1"][i], expected)
+        same("zarr-python polarisation", list(root["polarisation"][:]), ["VV", "VH"])
         ids = [patch["id"] for patch in expected["patches"]]
         same("zarr-python patch_id", list(root["patch_id"][:]), ids)
         codes = [patch["crs"] for patch in expected["patches"]]
@@ -83,6 +98,10 @@ def check_xarray(path, expected):
             by_name = store[group].sel({f"band_{group}": band}).isel(patch=0).values
             same(f"xarray {band}", int(by_name.sum(dtype=np.int64)),
                  expected["patches"][0]["sums"][group][k])
+    check_s1("xarray", lambda i: store["s1"].isel(patch=i).values, expected)
+    vh = store["s1"].sel(polarisation="VH").isel(patch=0).values
+    _, y, x, value = expected["patches"][0]["s1"][-1]
+    same("xarray VH", vh[y, x] == np.float32(value), True)
     by_id = store.set_index(patch="patch_id")
     last = expected["patches"][-1]
     pixels = by_id["60m"].sel(patch=last["id"]).values
@@ -107,6 +126,8 @@ def check_tensorstore(path, expected):
     arrays = {group: opened(group) for group in GROUPS}
     read = lambda group, i: arrays[group][i].read().result()
     check_pixels("tensorstore", read, expected)
+    s1 = opened("s1")
+    check_s1("tensorstore", lambda i: s1[i].read().result(), expected)
     for nomenclature in ("43", "19"):
         rows = opened(f"labels/{nomenclature}").read().result()
         for patch, row in zip(expected["patches"], rows):

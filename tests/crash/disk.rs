@@ -33,7 +33,7 @@ fn a_full_disk_is_an_error_that_says_so_and_the_ingest_goes_on_when_there_is_roo
             std::fs::create_dir_all(&disk).unwrap();
             let output = Command::new("unshare")
                 .args(["-Urm", "sh", "-c", ON_A_SMALL_DISK, "sh"])
-                .args([env!("CARGO_BIN_EXE_chipmill"), &case.source, &disk])
+                .args([env!("CARGO_BIN_EXE_chipmill"), &case.sources[0], &disk])
                 .args([&size.to_string(), &copy])
                 .output();
             let Some(output) = output
@@ -52,6 +52,8 @@ fn a_full_disk_is_an_error_that_says_so_and_the_ingest_goes_on_when_there_is_roo
                     text.contains("No space left"),
                     "{form:?} {size} KiB: {text}"
                 );
+                let is_counted = text.contains(" needed, ") && text.contains(" bytes and ");
+                assert!(is_counted, "{form:?} {size} KiB: {text}");
                 full += 1;
             }
             case.assert_whole(&copy, &format!("{form:?} after {size} KiB"));
@@ -77,7 +79,7 @@ fn a_file_that_cannot_grow_is_an_error_that_names_it_and_the_ingest_goes_on() {
                     "sh",
                     blocks,
                 ])
-                .args([env!("CARGO_BIN_EXE_chipmill"), "ingest", &case.source])
+                .args([env!("CARGO_BIN_EXE_chipmill"), "ingest", &case.sources[0]])
                 .args(["--store", &store, "--shard-patches", "8"])
                 .output()
                 .unwrap();

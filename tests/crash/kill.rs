@@ -84,6 +84,11 @@ fn an_ingest_of_an_archive_killed_at_any_moment_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn an_ingest_with_sentinel_1_killed_at_any_moment_goes_on_to_the_same_bytes() {
+    campaign(Form::Radar);
+}
+
+#[test]
 fn an_ingest_through_the_spool_killed_at_any_moment_goes_on_to_the_same_bytes() {
     campaign(Form::Shuffled);
 }

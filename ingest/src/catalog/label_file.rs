@@ -56,7 +56,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Told, String> {
 }
 
 /// Errors of JSON repeat the text at fault, however long it is.
-fn shortened(reason: &str) -> String {
+pub(super) fn shortened(reason: &str) -> String {
     const MOST: usize = 300;
     match reason.char_indices().nth(MOST) {
         Some((end, _)) => format!("{} ...", &reason[..end]),

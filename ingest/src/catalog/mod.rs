@@ -8,18 +8,21 @@
 pub(crate) mod label_file;
 mod list;
 pub(crate) mod reference_map;
+pub(crate) mod s1_label_file;
 mod sound;
 mod table;
 mod twins;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use chipmill_schemas::label::LabelSet;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch::{Georeference, PatchRow, Split};
 use chipmill_schemas::patch_id::{DatasetVersion, PatchId};
+use chipmill_schemas::s1::S1Id;
 use serde::{Deserialize, Serialize};
 
 use crate::IngestError;
@@ -34,6 +37,26 @@ pub(crate) struct Listed {
     snow: Option<bool>,
     cloud: Option<bool>,
     labels_19: Option<LabelSet>,
+    s1_name: Option<Box<str>>,
+    s2v1_name: Option<Box<str>>,
+}
+
+/// [`Listed`] as the catalog keeps it, half a million times: texts are packed, or numbers of countries.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kept {
+    split: Option<Split>,
+    snow: Option<bool>,
+    cloud: Option<bool>,
+    /// Position among the countries.
+    country: Option<u16>,
+    labels_19: Option<LabelSet>,
+    s1_name: Option<S1Id>,
+    s2v1_name: Option<PackedId>,
+}
+
+/// Names of a patch that are not of the official form: kept as they are.
+#[derive(Debug, Clone, Default)]
+struct OddNames {
     s1_name: Option<Box<str>>,
     s2v1_name: Option<Box<str>>,
 }
@@ -54,11 +77,13 @@ pub(crate) struct Told {
 /// All metadata files together.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
-    listed: BTreeMap<PatchId, Listed>,
+    listed: BTreeMap<PackedId, Kept>,
+    odd_names: BTreeMap<PackedId, OddNames>,
+    countries: Vec<String>,
     /// The only patches wanted, where a file names them.
-    named: Option<BTreeSet<PatchId>>,
+    named: Option<BTreeSet<PackedId>>,
     /// 43-class labels by the reference maps.
-    mapped: BTreeMap<PatchId, LabelSet>,
+    mapped: BTreeMap<PackedId, LabelSet>,
     digests: Vec<String>,
     named_digest: Option<String>,
     has_split_list: bool,
@@ -81,7 +106,7 @@ impl Catalog {
                 .digests
                 .push(blake3::hash(&bytes).to_hex().to_string());
             if bytes.starts_with(table::MAGIC) {
-                table::read(path, &mut |id, row| catalog.add(path, id, row))?;
+                table::read(path, &mut |id, row| catalog.add(path, &id, row))?;
             } else {
                 catalog.load_list(path, &bytes)?;
             }
@@ -90,14 +115,15 @@ impl Catalog {
         catalog.digests.dedup();
         if let Some(path) = patches {
             let bytes = head_checked(path)?;
-            catalog.named = Some(list::names(path, &bytes)?.into_iter().collect());
+            let names = list::names(path, &bytes)?;
+            catalog.named = Some(names.iter().map(PackedId::from).collect());
             catalog.named_digest = Some(blake3::hash(&bytes).to_hex().to_string());
         }
         Ok(catalog)
     }
 
     /// Takes in the labels that the reference maps give.
-    pub(crate) fn add_mapped(&mut self, labels: BTreeMap<PatchId, LabelSet>) {
+    pub(crate) fn add_mapped(&mut self, labels: BTreeMap<PackedId, LabelSet>) {
         self.mapped = labels;
     }
 
@@ -118,14 +144,14 @@ impl Catalog {
 
     /// All patches that the files list or name, each once, in no particular order: a v1 name whose v2
     /// row is listed is that row.
-    pub(crate) fn expected(&self) -> impl Iterator<Item = &PatchId> {
+    pub(crate) fn expected(&self) -> impl Iterator<Item = PatchId> {
         let named = self.named.iter().flatten();
         let new = named.filter(|id| !self.listed.contains_key(*id));
         let both = self.listed.keys().chain(new);
-        both.filter(|id| {
-            let is_v1 = id.version() == DatasetVersion::V1;
-            !(is_v1 && self.twins.v2_of(id, &self.listed).is_some())
-        })
+        let is_twin = |id: PackedId| {
+            id.version() == DatasetVersion::V1 && self.twins.v2_of(id, &self.listed).is_some()
+        };
+        both.filter(move |id| !is_twin(**id)).map(|id| id.unpack())
     }
 
     /// How many patches the files list, before any selection.
@@ -135,85 +161,123 @@ impl Catalog {
 
     /// Whether the files list a patch, under either of its names.
     pub(crate) fn lists(&self, id: &PatchId) -> bool {
-        self.listed.contains_key(id) || self.twin(id).is_some()
+        self.listed.contains_key(&id.into()) || self.twin(id).is_some()
     }
 
     /// The other name of a patch: the v2 id of a v1 one, or the v1 name of a v2 one.
     pub(crate) fn twin(&self, id: &PatchId) -> Option<PatchId> {
-        self.twins.of(id, &self.listed)
+        let twin = self.twins.of(id.into(), &self.listed)?;
+        Some(twin.unpack())
     }
 
     /// Whether the patch is among those that a file names; true when none does.
     pub(crate) fn names(&self, id: &PatchId) -> bool {
-        self.named.as_ref().is_none_or(|n| n.contains(id))
+        self.named.as_ref().is_none_or(|n| n.contains(&id.into()))
     }
 
     /// Whether the patch's labels are known without its own files.
     pub(crate) fn knows_labels(&self, id: &PatchId) -> bool {
-        self.mapped.contains_key(id)
-            || self
-                .listed
-                .get(id)
-                .is_some_and(|row| row.labels_19.is_some())
+        let id = PackedId::from(id);
+        let listed = self.listed.get(&id);
+        self.mapped.contains_key(&id) || listed.is_some_and(|row| row.labels_19.is_some())
+    }
+
+    /// The Sentinel-1 patch of a patch, as the tables name it.
+    pub(crate) fn s1_of(&self, id: &PatchId) -> Option<S1Id> {
+        let id = PackedId::from(id);
+        let own = self.listed.get(&id).and_then(|l| l.s1_name);
+        own.or_else(|| self.v2_row(id)?.1.s1_name)
+    }
+
+    /// All Sentinel-1 patches that the tables name.
+    pub(crate) fn s1_names(&self) -> HashSet<S1Id> {
+        self.listed.values().filter_map(|l| l.s1_name).collect()
     }
 
     /// The countries that occur.
     pub(crate) fn countries(&self) -> BTreeSet<&str> {
-        let countries = self.listed.values().filter_map(|l| l.country.as_deref());
-        countries.collect()
+        self.countries.iter().map(String::as_str).collect()
     }
 
     /// The patch's split, where known.
     pub(crate) fn split(&self, id: &PatchId) -> Option<Split> {
-        let own = self.listed.get(id).and_then(|l| l.split);
-        own.or_else(|| self.v2_row(id)?.split)
+        let id = PackedId::from(id);
+        let own = self.listed.get(&id).and_then(|l| l.split);
+        own.or_else(|| self.v2_row(id)?.1.split)
     }
 
-    /// What the v2 table says of a v1 patch, without what v1's own lists say.
-    fn v2_row(&self, id: &PatchId) -> Option<Listed> {
+    /// What the v2 table says of a v1 patch, without what v1's own lists say, and under which id.
+    fn v2_row(&self, id: PackedId) -> Option<(PackedId, Kept)> {
         if id.version() == DatasetVersion::V2 {
             return None;
         }
         let v2 = self.twins.v2_of(id, &self.listed)?;
-        let mut row = self.listed.get(v2)?.clone();
+        let mut row = *self.listed.get(&v2)?;
         if self.has_split_list {
             row.split = None;
         }
-        Some(row)
+        Some((v2, row))
     }
 
     /// The row of the patch table. 19-class labels are the table's, or else follow from the 43; a v1
     /// patch's follow from its own label file before the v2 table is asked.
     pub(crate) fn row(&self, id: &PatchId, told: &Told) -> PatchRow {
         let from_id = PatchRow::from_id(id.clone());
-        let own = self.listed.get(id).cloned().unwrap_or_default();
-        let v2 = self.v2_row(id).unwrap_or_default();
-        let labels_43 = told.labels_43.or(self.mapped.get(id).copied());
+        let packed = PackedId::from(id);
+        let own = self.listed.get(&packed).copied().unwrap_or_default();
+        let v2 = self.v2_row(packed);
+        let v2_id = v2.map(|(id, _)| id);
+        let v2 = v2.map(|(_, row)| row).unwrap_or_default();
+        let labels_43 = told.labels_43.or(self.mapped.get(&packed).copied());
         let derived = labels_43.map(LabelSet::to_nineteen);
         let on_list = |flag: Option<bool>, given: bool| {
             flag.or((given && id.version() == DatasetVersion::V1).then_some(false))
         };
-        let text = |own: Option<Box<str>>, v2: Option<Box<str>>| own.or(v2).map(String::from);
+        let country = own.country.or(v2.country);
+        let s1_name = self.s1_name(packed, &own);
         PatchRow {
             tile: from_id.tile.or_else(|| told.tile.clone()),
             date: told.date.clone().unwrap_or(from_id.date),
             split: own.split.or(v2.split),
-            country: text(own.country, v2.country),
+            country: country.and_then(|c| self.countries.get(usize::from(c)).cloned()),
             snow: on_list(own.snow, self.has_snow_list).or(v2.snow),
             cloud: on_list(own.cloud, self.has_cloud_list).or(v2.cloud),
             labels_43,
             labels_19: own.labels_19.or(derived).or(v2.labels_19),
             georeference: told.georeference,
-            s1_name: text(own.s1_name, v2.s1_name),
-            s2v1_name: own.s2v1_name.map(String::from),
+            s1_name: s1_name.or_else(|| self.s1_name(v2_id?, &v2)),
+            s2v1_name: self.s2v1_name(packed, &own),
             id: from_id.id,
         }
     }
 
+    fn s1_name(&self, id: PackedId, kept: &Kept) -> Option<String> {
+        let odd = || {
+            self.odd_names
+                .get(&id)?
+                .s1_name
+                .as_deref()
+                .map(str::to_owned)
+        };
+        kept.s1_name.map(|name| name.text()).or_else(odd)
+    }
+
+    fn s2v1_name(&self, id: PackedId, kept: &Kept) -> Option<String> {
+        let odd = || {
+            self.odd_names
+                .get(&id)?
+                .s2v1_name
+                .as_deref()
+                .map(str::to_owned)
+        };
+        kept.s2v1_name.map(|name| name.to_string()).or_else(odd)
+    }
+
     /// Whether the table's 19-class labels are others than those that follow from the reference map.
     pub(crate) fn map_contradicts(&self, id: &PatchId) -> bool {
-        let listed = self.listed.get(id).and_then(|l| l.labels_19);
-        let mapped = self.mapped.get(id).map(|l| l.to_nineteen());
+        let id = PackedId::from(id);
+        let listed = self.listed.get(&id).and_then(|l| l.labels_19);
+        let mapped = self.mapped.get(&id).map(|l| l.to_nineteen());
         matches!((listed, mapped), (Some(a), Some(b)) if a != b)
     }
 
@@ -224,27 +288,77 @@ impl Catalog {
             ListRole::Cloud => self.has_cloud_list = true,
             ListRole::Split(_) => self.has_split_list = true,
         }
-        ids.into_iter()
+        ids.iter()
             .try_for_each(|id| self.add(path, id, role.listed()))
     }
 
     /// Joins what one more file says to what is known.
-    fn add(&mut self, path: &Path, id: PatchId, new: Listed) -> Result<(), IngestError> {
-        let known = self.listed.entry(id.clone()).or_default();
+    fn add(&mut self, path: &Path, id: &PatchId, new: Listed) -> Result<(), IngestError> {
+        let packed = PackedId::from(id);
+        let mut known = self.listed.get(&packed).copied().unwrap_or_default();
+        let country = new.country.map(|name| self.number_of(&name));
+        let before = [self.s1_name(packed, &known), self.s2v1_name(packed, &known)];
+        let mut names = before.map(|name| name.map(Box::from));
+        let [s1_name, s2v1_name] = &mut names;
         let contradiction = join("split", &mut known.split, new.split)
-            .and_then(|()| join("country", &mut known.country, new.country))
+            .and_then(|()| join("country", &mut known.country, country))
             .and_then(|()| join("contains_seasonal_snow", &mut known.snow, new.snow))
             .and_then(|()| join("contains_cloud_or_shadow", &mut known.cloud, new.cloud))
             .and_then(|()| join("labels", &mut known.labels_19, new.labels_19))
-            .and_then(|()| join("s1_name", &mut known.s1_name, new.s1_name))
-            .and_then(|()| join("s2v1_name", &mut known.s2v1_name, new.s2v1_name));
-        contradiction.map_err(|(column, before, found)| IngestError::Conflict {
-            path: path.to_owned(),
-            patch: id,
-            column,
-            before,
-            found,
-        })
+            .and_then(|()| join("s1_name", s1_name, new.s1_name))
+            .and_then(|()| join("s2v1_name", s2v1_name, new.s2v1_name));
+        contradiction.map_err(|(column, before, found)| {
+            let shown = |text: String| match column {
+                "country" => self.shown_country(&text),
+                _ => text,
+            };
+            IngestError::Conflict {
+                path: path.to_owned(),
+                patch: id.clone(),
+                column,
+                before: shown(before),
+                found: shown(found),
+            }
+        })?;
+        self.keep(packed, known, names);
+        Ok(())
+    }
+
+    /// Packs the names that can be packed.
+    fn keep(&mut self, id: PackedId, mut kept: Kept, names: [Option<Box<str>>; 2]) {
+        let [s1_name, s2v1_name] = names;
+        kept.s1_name = s1_name.as_ref().and_then(|name| name.parse().ok());
+        let v1 = s2v1_name
+            .as_ref()
+            .and_then(|name| name.parse::<PatchId>().ok());
+        kept.s2v1_name = v1.as_ref().map(PackedId::from);
+        let odd = OddNames {
+            s1_name: s1_name.filter(|_| kept.s1_name.is_none()),
+            s2v1_name: s2v1_name.filter(|_| kept.s2v1_name.is_none()),
+        };
+        if odd.s1_name.is_some() || odd.s2v1_name.is_some() {
+            self.odd_names.insert(id, odd);
+        }
+        self.listed.insert(id, kept);
+    }
+
+    fn number_of(&mut self, country: &str) -> u16 {
+        let known = self.countries.iter().position(|c| c == country);
+        let place = known.unwrap_or_else(|| {
+            self.countries.push(country.to_owned());
+            self.countries.len() - 1
+        });
+        // A table of 65,536 countries has other troubles.
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    /// The name of a country for its number as text.
+    fn shown_country(&self, number: &str) -> String {
+        let name = number
+            .parse::<usize>()
+            .ok()
+            .and_then(|n| self.countries.get(n));
+        name.map_or_else(|| number.to_owned(), |name| format!("{name:?}"))
     }
 }
 

@@ -4,6 +4,7 @@
 //! and is counted. Where both accept a file they give the same pixels.
 
 mod raster;
+pub(crate) mod s1;
 mod strict;
 
 use chipmill_schemas::band::Band;
@@ -11,12 +12,13 @@ use chipmill_schemas::ingest::Defect;
 use chipmill_schemas::patch::Georeference;
 use chipmill_schemas::patch_id::PatchId;
 use chipmill_store::PatchPixels;
+use gdal::raster::GdalType;
 
 pub use raster::{gdal_drivers, gdal_version};
 
 use crate::IngestError;
 use crate::source::{FileRole, Flaw, OpenPatch, RawPatch, ReadFailure, missing_bands};
-use strict::NotStrict;
+use strict::{NotStrict, Sample};
 
 /// What the files of a patch hold besides pixels, once all twelve bands were read and checked.
 #[derive(Debug, Default)]
@@ -97,10 +99,10 @@ pub(crate) fn read_raster(bytes: &[u8], side: usize, out: &mut [u16]) -> Result<
 }
 
 /// The second value tells whether GDAL read it.
-fn read_band(
+fn read_band<T: Sample + GdalType>(
     bytes: &[u8],
     side: usize,
-    out: &mut [u16],
+    out: &mut [T],
 ) -> Result<(Option<Georeference>, bool), String> {
     match strict::read(bytes, side, out) {
         Ok(georeference) => Ok((georeference, false)),
@@ -116,7 +118,7 @@ fn read_band(
 /// gives any.
 pub(crate) fn read_alike(bytes: &[u8], side: usize, out: &mut [u16]) {
     if let Ok(place) = strict::read(bytes, side, out) {
-        let mut theirs = vec![0; out.len()];
+        let mut theirs = vec![0u16; out.len()];
         if let Ok(their_place) = raster::read(bytes, side, &mut theirs) {
             assert!(out == theirs);
             assert!(their_place.is_none() || place == their_place);

@@ -6,17 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chipmill_schemas::patch::Georeference;
 use gdal::errors::GdalError;
-use gdal::raster::GdalDataType;
+use gdal::raster::GdalType;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags, vsi};
+
+use super::strict::Sample;
 
 /// Reads a square band raster from the bytes of a GeoTIFF; the error is a reason in words.
 ///
 /// # Shapes
-/// `out`: `[side, side]` of `u16`, digital numbers as GDAL gives them.
-pub(crate) fn read(
+/// `out`: `[side, side]`, values as GDAL gives them.
+pub(crate) fn read<T: Sample + GdalType>(
     bytes: &[u8],
     side: usize,
-    out: &mut [u16],
+    out: &mut [T],
 ) -> Result<Option<Georeference>, String> {
     hush();
     let mut copy = bytes.to_vec();
@@ -27,7 +29,11 @@ pub(crate) fn read(
     read
 }
 
-fn read_path(path: &Path, side: usize, out: &mut [u16]) -> Result<Option<Georeference>, String> {
+fn read_path<T: Sample + GdalType>(
+    path: &Path,
+    side: usize,
+    out: &mut [T],
+) -> Result<Option<Georeference>, String> {
     let options = DatasetOptions {
         open_flags: GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR,
         allowed_drivers: Some(&["GTiff"]),
@@ -48,14 +54,12 @@ fn read_path(path: &Path, side: usize, out: &mut [u16]) -> Result<Option<Georefe
         ));
     }
     let band = dataset.rasterband(1).map_err(|e| said(&e))?;
-    if band.band_type() != GdalDataType::UInt16 {
-        return Err(format!(
-            "has pixels of type {}, expected UInt16",
-            band.band_type()
-        ));
+    if band.band_type() != T::datatype() {
+        let (found, expected) = (band.band_type(), T::NAME);
+        return Err(format!("has pixels of type {found}, expected {expected}"));
     }
     let size = (side, side);
-    band.read_into_slice::<u16>((0, 0), size, size, out, None)
+    band.read_into_slice::<T>((0, 0), size, size, out, None)
         .map_err(|e| said(&e))?;
     Ok(georeference(&dataset))
 }

@@ -1,6 +1,7 @@
 //! A parser of the one TIFF layout that BigEarthNet's band files have, and of nothing else.
 //!
-//! Classic little-endian TIFF, one directory, one unsigned 16-bit sample, uncompressed strips. Every
+//! Classic little-endian TIFF, one directory, one sample (unsigned of 16 bits, or Sentinel-1's float of
+//! 32), uncompressed strips. Every
 //! offset and size is checked. Whatever is not exactly this is [`NotStrict::Foreign`] and left to
 //! GDAL; what is this but cannot be right is [`NotStrict::Broken`].
 
@@ -57,17 +58,50 @@ mod tag {
     ];
 }
 
-/// Reads a square band raster.
+/// A type of pixels that band files have.
+pub(crate) trait Sample: Copy {
+    /// `BitsPerSample` and `SampleFormat`.
+    const KIND: (u32, u32);
+    /// GDAL's name of the type.
+    const NAME: &'static str;
+    /// Bytes of a pixel.
+    const BYTES: usize;
+
+    /// A pixel from its bytes, little-endian; there are [`Self::BYTES`] of them.
+    fn from_le(bytes: &[u8]) -> Self;
+}
+
+impl Sample for u16 {
+    const KIND: (u32, u32) = (16, 1);
+    const NAME: &'static str = "UInt16";
+    const BYTES: usize = 2;
+
+    fn from_le(bytes: &[u8]) -> Self {
+        u16_at(bytes, 0)
+    }
+}
+
+impl Sample for f32 {
+    const KIND: (u32, u32) = (32, 3);
+    const NAME: &'static str = "Float32";
+    const BYTES: usize = 4;
+
+    fn from_le(bytes: &[u8]) -> Self {
+        Self::from_bits(u32_at(bytes, 0))
+    }
+}
+
+/// Reads a square raster.
 ///
 /// # Shapes
-/// `out`: `[side, side]` of `u16`, digital numbers as in the file.
-pub(crate) fn read(
+/// `out`: `[side, side]`, values as in the file.
+pub(crate) fn read<T: Sample>(
     bytes: &[u8],
     side: usize,
-    out: &mut [u16],
+    out: &mut [T],
 ) -> Result<Option<Georeference>, NotStrict> {
     let directory = Directory::parse(bytes)?;
-    directory.check_kind(side)?;
+    directory.check_kind::<T>(side)?;
     directory.copy_strips(side, out)?;
     directory.georeference()
 }
@@ -127,7 +161,7 @@ impl<'a> Directory<'a> {
         Ok(Self { bytes, entries })
     }
 
-    fn check_kind(&self, side: usize) -> Result<(), NotStrict> {
+    fn check_kind<T: Sample>(&self, side: usize) -> Result<(), NotStrict> {
         if self.single(tag::COMPRESSION, Some(1))? != 1 {
             return Err(Foreign("compressed"));
         }
@@ -149,16 +183,16 @@ impl<'a> Directory<'a> {
         }
         let bits = self.single(tag::BITS, Some(1))?;
         let format = self.single(tag::SAMPLE_FORMAT, Some(1))?;
-        if (bits, format) != (16, 1) {
-            let found = super::type_name(bits, format);
+        if (bits, format) != T::KIND {
+            let (found, expected) = (super::type_name(bits, format), T::NAME);
             return Err(Broken(format!(
-                "has pixels of type {found}, expected UInt16"
+                "has pixels of type {found}, expected {expected}"
             )));
         }
         Ok(())
     }
 
-    fn copy_strips(&self, side: usize, out: &mut [u16]) -> Result<(), NotStrict> {
+    fn copy_strips<T: Sample>(&self, side: usize, out: &mut [T]) -> Result<(), NotStrict> {
         let rows = self.single(tag::ROWS_PER_STRIP, Some(u32::MAX))? as usize;
         let rows = rows.min(side);
         if rows == 0 {
@@ -175,7 +209,7 @@ impl<'a> Directory<'a> {
         for (strip, target) in out.chunks_mut(rows * side).enumerate() {
             let offset = self.integer(&offsets, strip)? as usize;
             let length = self.integer(&lengths, strip)? as usize;
-            if length != target.len() * 2 || offset < HEADER {
+            if length != target.len() * T::BYTES || offset < HEADER {
                 return Err(Foreign("an unusual strip"));
             }
             let source = self
@@ -187,8 +221,8 @@ impl<'a> Directory<'a> {
                         "is cut short: pixels reach to byte {end}, the file has {len}"
                     ))
                 })?;
-            for (value, pair) in target.iter_mut().zip(source.chunks_exact(2)) {
-                *value = u16_at(pair, 0);
+            for (value, bytes) in target.iter_mut().zip(source.chunks_exact(T::BYTES)) {
+                *value = T::from_le(bytes);
             }
         }
         Ok(())

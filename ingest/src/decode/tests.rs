@@ -52,7 +52,7 @@ fn strict_and_gdal_give_the_same_pixels_and_place_on_real_files() {
     }
     for (path, side) in files {
         let bytes = fs::read(&path).unwrap();
-        let (mut ours, mut theirs) = (vec![1; side * side], vec![2; side * side]);
+        let (mut ours, mut theirs) = (vec![1u16; side * side], vec![2u16; side * side]);
         let place = strict::read(&bytes, side, &mut ours).unwrap();
         assert_eq!(
             raster::read(&bytes, side, &mut theirs).unwrap(),
@@ -65,7 +65,7 @@ fn strict_and_gdal_give_the_same_pixels_and_place_on_real_files() {
 }
 
 /// A band file of the official layout with four strips, without georeference.
-fn tiff(side: u16, kind: [u16; 2]) -> Vec<u8> {
+pub(super) fn tiff(side: u16, kind: [u16; 2]) -> Vec<u8> {
     let rows = side.div_ceil(4);
     let strips = side.div_ceil(rows);
     let row_bytes = u32::from(side) * u32::from(kind[0]) / 8;
@@ -240,6 +240,6 @@ proptest! {
     fn no_bytes_make_the_strict_parser_panic(noise in proptest::collection::vec(any::<u8>(), 0..400)) {
         let mut bytes = b"II*\0\x08\0\0\0".to_vec();
         bytes.extend(noise);
-        let _ = strict::read(&bytes, 20, &mut [0; 400]);
+        let _ = strict::read(&bytes, 20, &mut [0u16; 400]);
     }
 }

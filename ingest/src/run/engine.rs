@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use chipmill_schemas::ingest::{IngestSummary, PlanSummary, UnitSummary};
 
-use super::{Job, finalize as finish, maps, object_bytes, planned, planning, rate, turn};
-use crate::plan::{self, FolderPlan, Plan, PlannedPatch};
-use crate::record::{self, UnitRecord, Workspace};
+use super::{
+    Job, Pending, finalize as finish, maps, object_bytes, planned, planning, rate, s1, turn,
+};
+use crate::plan::{self, FolderPlan, PlannedPatch};
+use crate::record::{self, UnitHead};
 use crate::source::Source;
 use crate::{IngestError, IngestOptions, Progress, cpu};
 
@@ -45,7 +47,11 @@ pub(crate) fn work(
     stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Result<UnitSummary, IngestError> {
-    let (options, folders) = planned(store, threads)?;
+    let planned::Steps {
+        options,
+        folders,
+        s1,
+    } = planned::Steps::load(store, threads)?;
     let job = Job::new(&options, stop, progress)?;
     let all = plan::units(folders.patches.len(), options.shard_patches);
     let Some(wanted) = all.iter().find(|u| u.index == unit) else {
@@ -55,14 +61,22 @@ pub(crate) fn work(
     let _turn = turn::shared(&job)?;
     let patches: Vec<&PlannedPatch> = folders.patches[wanted.patches.clone()].iter().collect();
     let finished = job.workspace.finished(unit, &planned::digest(&patches))?;
-    if let Some(record) = finished {
-        return Ok(summary(record, true));
-    }
-    job.check_stop(0)?;
-    progress.total(Some(patches.len() as u64));
-    let writer = job.writer(folders.patches.len() as u64)?;
-    let record = planned::make(&job, &folders.parents, &patches, unit, &writer)?;
-    Ok(summary(record, false))
+    let writer = || job.writer(folders.patches.len() as u64);
+    let was_finished = finished.is_some();
+    let head = match finished {
+        Some(head) => head,
+        None => {
+            job.check_stop(0)?;
+            progress.total(Some(patches.len() as u64));
+            planned::make(&job, &folders.parents, &patches, unit, &writer()?)?
+        }
+    };
+    // Sentinel-1 in archives is read when the store is finalized.
+    let Some(s1) = s1.filter(|s1| !s1.archives && head.quarantined.is_empty()) else {
+        return Ok(summary(head, was_finished));
+    };
+    let made = s1::work_unit(&job, &s1, &head, &writer()?)?;
+    Ok(summary(head, was_finished && !made))
 }
 
 pub(crate) fn finalize(
@@ -72,8 +86,8 @@ pub(crate) fn finalize(
     progress: &dyn Progress,
 ) -> Result<IngestSummary, IngestError> {
     let (began, cpu_began) = (Instant::now(), cpu::seconds());
-    let (options, folders) = planned(store, threads)?;
-    let mut job = Job::new(&options, stop, progress)?;
+    let steps = planned::Steps::load(store, threads)?;
+    let mut job = Job::new(&steps.options, stop, progress)?;
     let _turn = turn::alone(&job)?;
     let report = record::load(&job.workspace.report())?;
     if let Some(summary) = report.filter(|_| planning::is_store(store)) {
@@ -81,41 +95,24 @@ pub(crate) fn finalize(
         return Ok(summary);
     }
     maps::recall(&mut job)?;
-    let worked = planned::work(&job, &folders, planned::Pending::Refuse)?;
+    let worked = planned::work(&job, &steps.folders, Pending::Refuse)?;
     job.check_stop(worked.records.len())?;
-    let mut summary = finish::finalize(&job, worked)?;
+    let s1 = s1::finalize(&job, &steps, &worked.records)?;
+    let mut summary = finish::finalize(&job, worked, s1.as_ref())?;
     summary.seconds = began.elapsed().as_secs_f64();
     summary.cpu_seconds = cpu::seconds() - cpu_began;
     summary.patches_per_s = rate(summary.patches, summary.seconds);
     Ok(summary)
 }
 
-/// The plan of a store, and the options it was made with.
-fn planned(store: &Path, threads: usize) -> Result<(IngestOptions, FolderPlan), IngestError> {
-    let plan: Option<Plan> = record::load(&Workspace::of(store).plan())?;
-    let store = store.to_owned();
-    let Some(plan) = plan else {
-        return Err(IngestError::NoPlan { store });
-    };
-    let Some(folders) = plan.folders else {
-        return Err(IngestError::NoUnits { store });
-    };
-    let options = IngestOptions {
-        store,
-        threads,
-        ..plan.options
-    };
-    Ok((options, folders))
-}
-
 fn units(options: &IngestOptions, folders: &FolderPlan) -> u64 {
     plan::units(folders.patches.len(), options.shard_patches).len() as u64
 }
 
-fn summary(record: UnitRecord, was_finished: bool) -> UnitSummary {
+fn summary(record: UnitHead, was_finished: bool) -> UnitSummary {
     UnitSummary {
         unit: record.unit,
-        patches: record.patches.len() as u64,
+        patches: record.stored as u64,
         quarantined: record.quarantined.len() as u64,
         bytes_in: record.bytes_in,
         bytes_out: object_bytes(&record.objects),

@@ -1,40 +1,128 @@
 //! All units are done: the tables, the report, and last the root metadata that make them a store.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::ingest::IngestSummary;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch::PatchRow;
 use chipmill_schemas::patch_id::{DatasetVersion, PatchId};
-use chipmill_store::{UnitRow, remove_object, remove_stale_temporaries};
+use chipmill_schemas::s1::S1Id;
+use chipmill_store::layout::S1;
+use chipmill_store::{
+    Contents, ObjectRecord, RowSource, S1Contents, UnitRow, WriteError, remove_object,
+    remove_stale_temporaries,
+};
 
+use super::s1::S1Worked;
 use super::{Job, Worked, object_bytes};
 use crate::IngestError;
 use crate::plan::{Absent, absent};
-use crate::record::{self, UnitRecord};
+use crate::record::{self, S1Record, UnitHead};
 use crate::source::Notes;
 
 /// Writes everything but the shards. The report is recorded before the store opens, so that a store
 /// always has one.
-pub(super) fn finalize(job: &Job<'_>, mut worked: Worked) -> Result<IngestSummary, IngestError> {
+pub(super) fn finalize(
+    job: &Job<'_>,
+    mut worked: Worked,
+    s1: Option<&S1Worked>,
+) -> Result<IngestSummary, IngestError> {
     job.progress.stage("finalize");
     worked.defects.sort_by(|a, b| a.patch.cmp(&b.patch));
-    let stored: usize = worked.records.iter().map(|r| r.patches.len()).sum();
+    let stored: usize = worked.records.iter().map(|r| r.stored).sum();
     if stored == 0 {
         return Err(nothing(job, worked));
     }
-    let summary = balance(job, &worked);
+    let stored = Stored::of(job, &worked.records)?;
+    let summary = balance(job, &worked, s1, &stored);
     record::create(&job.workspace.report(), &summary)?;
-    remove_leftover_shards(job, &worked.records)?;
-    let rows = rows(job, &worked.records);
-    let units: Vec<_> = worked.records.into_iter().map(unit_row).collect();
-    let versions: BTreeSet<_> = rows.iter().map(|r| r.id.version()).collect();
-    let versions: Vec<_> = versions.into_iter().collect();
-    let writer = job.writer(rows.len() as u64)?;
-    writer.finalize(&rows, &units, worked.histograms.statistics(), &versions)?;
+    let of_s1 = s1
+        .into_iter()
+        .flat_map(|s1| &s1.records)
+        .flat_map(|r| &r.objects);
+    let objects = worked.records.iter().flat_map(|r| &r.objects);
+    remove_leftover_shards(job, objects.chain(of_s1))?;
+    let units: Vec<_> = worked.records.iter().map(unit_row).collect();
+    let versions: Vec<_> = stored.versions.iter().copied().collect();
+    let s1_units: Vec<_> = s1
+        .into_iter()
+        .flat_map(|s1| &s1.records)
+        .map(s1_unit_row)
+        .collect();
+    let contents = Contents {
+        units: &units,
+        statistics: worked.histograms.statistics(),
+        versions: &versions,
+        s1: s1.map(|s1| S1Contents {
+            units: &s1_units,
+            statistics: s1.counts.statistics(),
+        }),
+    };
+    let pairs = s1.map(|s1| &s1.pairs);
+    let rows = Rows {
+        job,
+        records: &worked.records,
+        pairs,
+    };
+    let writer = job.writer(stored.ids.len() as u64)?;
+    writer.finalize_contents(&rows, contents)?;
     tidy(job)?;
     Ok(summary)
+}
+
+/// What the records say of the stored patches, taken in one unit at a time.
+struct Stored {
+    /// In order.
+    ids: Vec<PackedId>,
+    versions: BTreeSet<DatasetVersion>,
+    notes: Notes,
+}
+
+impl Stored {
+    fn of(job: &Job<'_>, records: &[UnitHead]) -> Result<Self, IngestError> {
+        let mut stored = Self {
+            ids: Vec::with_capacity(records.iter().map(|r| r.stored).sum()),
+            versions: BTreeSet::new(),
+            notes: Notes::default(),
+        };
+        for head in records {
+            for patch in job.workspace.patches(head)? {
+                note_tables(job, &patch.id, &mut stored.notes);
+                stored.versions.insert(patch.id.version());
+                stored.ids.push(PackedId::from(&patch.id));
+            }
+        }
+        Ok(stored)
+    }
+}
+
+/// The rows of the patch table, made from one unit's record at a time.
+struct Rows<'a> {
+    job: &'a Job<'a>,
+    records: &'a [UnitHead],
+    pairs: Option<&'a BTreeMap<PackedId, S1Id>>,
+}
+
+impl RowSource for Rows<'_> {
+    fn rows(
+        &self,
+        give: &mut dyn FnMut(PatchRow) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
+        for head in self.records {
+            let patches = self.job.workspace.patches(head);
+            for patch in patches.map_err(|e| WriteError::Rows(Box::new(e)))? {
+                let mut row = self.job.catalog.row(&patch.id, &patch.told);
+                if let (None, Some(pairs)) = (&row.s1_name, self.pairs) {
+                    let paired = pairs.get(&PackedId::from(&patch.id));
+                    row.s1_name = paired.map(ToString::to_string);
+                }
+                give(row)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn nothing(job: &Job<'_>, worked: Worked) -> IngestError {
@@ -49,21 +137,22 @@ fn nothing(job: &Job<'_>, worked: Worked) -> IngestError {
 }
 
 /// The summary without times: those are of a call, not of the store.
-fn balance(job: &Job<'_>, worked: &Worked) -> IngestSummary {
-    let stored = || {
-        worked
-            .records
-            .iter()
-            .flat_map(|r| &r.patches)
-            .map(|p| &p.id)
-    };
+fn balance(
+    job: &Job<'_>,
+    worked: &Worked,
+    s1: Option<&S1Worked>,
+    stored: &Stored,
+) -> IngestSummary {
     let mut notes = worked.notes.clone();
     worked.records.iter().for_each(|r| notes.merge(&r.notes));
-    note_tables(job, stored(), &mut notes);
-    let absent = absent_from(job, worked);
-    let patches = stored().count() as u64;
+    notes.merge(&stored.notes);
+    let absent = absent_from(job, worked, stored);
+    let s1_summary = s1.map(|s1| {
+        notes.merge(&s1.notes);
+        s1.summary(job, &mut notes)
+    });
     IngestSummary {
-        patches,
+        patches: stored.ids.len() as u64,
         quarantined: worked.defects.len() as u64,
         missing: absent.missing.len() as u64,
         excluded: worked.excluded.len() as u64 + absent.excluded,
@@ -77,70 +166,77 @@ fn balance(job: &Job<'_>, worked: &Worked) -> IngestSummary {
         defects: worked.defects.clone(),
         missing_ids: absent.missing.iter().map(ToString::to_string).collect(),
         notes: notes.lines(),
+        s1: s1_summary,
         ..IngestSummary::default()
     }
 }
 
-/// What the tables do not know of the stored patches, or know otherwise.
-fn note_tables<'a>(job: &Job<'_>, stored: impl Iterator<Item = &'a PatchId>, notes: &mut Notes) {
-    for id in stored {
-        if job.catalog.has_tables() && !job.catalog.lists(id) {
-            notes.add("patches that no metadata file lists", id.as_str());
-        }
-        if job.catalog.map_contradicts(id) {
-            let kind = "patches whose reference map gives other 19-class labels than the table, \
-                        which were kept";
-            notes.add(kind, id.as_str());
-        }
+/// What the tables do not know of a stored patch, or know otherwise.
+fn note_tables(job: &Job<'_>, id: &PatchId, notes: &mut Notes) {
+    if job.catalog.has_tables() && !job.catalog.lists(id) {
+        notes.add("patches that no metadata file lists", id.as_str());
+    }
+    if job.catalog.map_contradicts(id) {
+        let kind = "patches whose reference map gives other 19-class labels than the table, which \
+                    were kept";
+        notes.add(kind, id.as_str());
     }
 }
 
 /// The patches that the tables expect and the sources do not hold, under either of their names.
-fn absent_from(job: &Job<'_>, worked: &Worked) -> Absent {
-    let stored = worked
-        .records
-        .iter()
-        .flat_map(|r| &r.patches)
-        .map(|p| &p.id);
-    let bad = worked.defects.iter().filter_map(|d| d.patch.parse().ok());
-    let bad: Vec<PatchId> = bad.collect();
-    let held: HashSet<&PatchId> = stored.chain(&bad).chain(&worked.excluded).collect();
-    let has_v1 = held.iter().any(|id| id.version() == DatasetVersion::V1);
+fn absent_from(job: &Job<'_>, worked: &Worked, stored: &Stored) -> Absent {
+    let bad = worked.defects.iter();
+    let bad = bad.filter_map(|d| Some(PackedId::from(&d.patch.parse::<PatchId>().ok()?)));
+    let excluded = worked.excluded.iter().copied();
+    let mut held: Vec<PackedId> = bad.chain(excluded).collect();
+    let has_v1 = stored.versions.contains(&DatasetVersion::V1)
+        || held.iter().any(|id| id.version() == DatasetVersion::V1);
+    held.sort_unstable();
+    let holds = |id: &PatchId| {
+        let id = PackedId::from(id);
+        stored.ids.binary_search(&id).is_ok() || held.binary_search(&id).is_ok()
+    };
     let is_held = |id: &PatchId| {
         let is_v2 = id.version() == DatasetVersion::V2;
-        let twin = || {
-            job.catalog
-                .twin(id)
-                .is_some_and(|twin| held.contains(&twin))
-        };
-        held.contains(id) || ((has_v1 || !is_v2) && twin())
+        let twin = || job.catalog.twin(id).is_some_and(|twin| holds(&twin));
+        holds(id) || ((has_v1 || !is_v2) && twin())
     };
     let is_wanted = |id: &PatchId| !job.wants_a_subset() && job.wants_listed(id);
     absent(job.catalog.expected(), is_held, is_wanted)
 }
 
-fn rows(job: &Job<'_>, records: &[UnitRecord]) -> Vec<PatchRow> {
-    let stored = records.iter().flat_map(|r| &r.patches);
-    stored.map(|p| job.catalog.row(&p.id, &p.told)).collect()
+fn unit_row(head: &UnitHead) -> UnitRow {
+    UnitRow {
+        unit: head.unit,
+        patch_ids_digest: head.patch_ids_digest.clone(),
+        patches: head.stored as u64,
+        objects: head.objects.clone(),
+    }
 }
 
-fn unit_row(record: UnitRecord) -> UnitRow {
+fn s1_unit_row(record: &S1Record) -> UnitRow {
     UnitRow {
         unit: record.unit,
-        patch_ids_digest: record.patch_ids_digest,
-        patches: record.patches.len() as u64,
-        objects: record.objects,
+        patch_ids_digest: record.patch_ids_digest.clone(),
+        patches: record.patches,
+        objects: record.objects.clone(),
     }
 }
 
 /// Shards beyond the last: written in a pass before defective patches were taken out. Temporaries
 /// may be another process's, still being written.
-fn remove_leftover_shards(job: &Job<'_>, records: &[UnitRecord]) -> Result<(), IngestError> {
-    let objects = records.iter().flat_map(|r| &r.objects);
+fn remove_leftover_shards<'a>(
+    job: &Job<'_>,
+    objects: impl Iterator<Item = &'a ObjectRecord>,
+) -> Result<(), IngestError> {
     let kept: HashSet<&str> = objects.map(|o| o.path.as_str()).collect();
-    for resolution in Resolution::ALL {
-        for name in record::names(&job.options.store.join(resolution.name()))? {
-            let object = format!("{}/{name}", resolution.name());
+    for array in Resolution::ALL
+        .map(Resolution::name)
+        .into_iter()
+        .chain([S1])
+    {
+        for name in record::names(&job.options.store.join(array))? {
+            let object = format!("{array}/{name}");
             let is_shard = name.starts_with("c.") && !name.ends_with(".tmp");
             if is_shard && !kept.contains(object.as_str()) {
                 remove(&job.options.store.join(&object))?;
@@ -154,6 +250,7 @@ fn remove_leftover_shards(job: &Job<'_>, records: &[UnitRecord]) -> Result<(), I
 /// killed processes left half written. Its index and everything else stay.
 pub(super) fn tidy(job: &Job<'_>) -> Result<(), IngestError> {
     remove(&job.workspace.spool())?;
+    remove(&job.workspace.s1_spool())?;
     for folder in job.workspace.folders() {
         remove_stale_temporaries(&folder).map_err(IngestError::writing(&folder))?;
     }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
 use chipmill_store::PatchPixels;
 use crossbeam_channel::{Receiver as Incoming, Sender, bounded, unbounded};
@@ -43,7 +44,7 @@ pub(super) struct FlowEnd {
     /// Wanted patches seen, those passed over included.
     pub(super) seen: u64,
     /// Patches seen that were not wanted.
-    pub(super) excluded: Vec<PatchId>,
+    pub(super) excluded: Vec<PackedId>,
     /// The patch that came out of order, under [`Order::Ascending`].
     pub(super) out_of_order: Option<PatchId>,
     /// The sink wanted no more.

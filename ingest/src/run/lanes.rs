@@ -4,21 +4,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::Job;
 use crate::IngestError;
-use crate::plan::Unit;
-use crate::record::UnitRecord;
 
 /// Units in flight at most, so that memory does not grow with the number of threads.
 const LANES: usize = 2;
 
-type Make<'a> = dyn Fn(&Unit) -> Result<UnitRecord, IngestError> + Sync + 'a;
+type Make<'a, U, T> = dyn Fn(&U) -> Result<T, IngestError> + Sync + 'a;
 
 /// Makes units in order of their index; the first error ends all lanes, a stop ends them between
 /// units. Gives the records of the units that were made, in any order.
-pub(super) fn make(
+pub(super) fn make<U: Sync, T: Send>(
     job: &Job<'_>,
-    units: &[Unit],
-    make: &Make<'_>,
-) -> Result<Vec<UnitRecord>, IngestError> {
+    units: &[U],
+    make: &Make<'_, U, T>,
+) -> Result<Vec<T>, IngestError> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
     let lane = || {

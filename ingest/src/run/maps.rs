@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use chipmill_schemas::label::LabelSet;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
 use crossbeam_channel::{Sender, bounded};
 use rayon::prelude::*;
@@ -29,7 +30,7 @@ const WINDOW: usize = 64;
 pub(super) struct Maps {
     /// Where it comes from, and the share asked for.
     identity: String,
-    labels: BTreeMap<PatchId, LabelSet>,
+    labels: BTreeMap<PackedId, LabelSet>,
     pub(super) notes: Notes,
 }
 
@@ -91,7 +92,7 @@ fn identity(
                 .map_err(IngestError::reading(&path))?,
         );
     }
-    let ids = chipmill_store::patch_ids_digest(listing.maps.iter().map(|m| &m.0));
+    let ids = chipmill_store::packed_ids_digest(listing.maps.iter().map(|m| m.0));
     parts.push(format!("folders with {} maps ({ids})", listing.maps.len()));
     Ok(parts.join("; "))
 }
@@ -107,8 +108,9 @@ fn decode_all(
     let mut maps = Maps::default();
     let of_folders: Vec<Decoded> = job.pool.install(|| {
         let maps = listing.maps.par_iter();
-        maps.filter(|(id, _)| job.catalog.names(id))
-            .map(|(id, parent)| decode(job, &folder::raw(&listing.parents, id, *parent)))
+        maps.map(|(id, parent)| (id.unpack(), *parent))
+            .filter(|(id, _)| job.catalog.names(id))
+            .map(|(id, parent)| decode(job, &folder::raw(&listing.parents, id, parent)))
             .collect::<Result<_, _>>()
     })?;
     of_folders.into_iter().for_each(|m| maps.take(m));
@@ -167,7 +169,7 @@ impl Maps {
     fn take(&mut self, (id, labels): Decoded) {
         match labels {
             Ok(labels) => {
-                self.labels.entry(id).or_insert(labels);
+                self.labels.entry(PackedId::from(&id)).or_insert(labels);
             }
             Err(reason) => {
                 let kind = "reference maps that cannot be used, labels/43 stay unknown";

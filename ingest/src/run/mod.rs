@@ -13,6 +13,7 @@ mod lanes;
 mod maps;
 mod planned;
 mod planning;
+mod s1;
 mod select;
 mod spool;
 mod stream;
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use chipmill_schemas::ingest::{Defect, IngestSummary};
-use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::selection::Selection;
 use chipmill_store::{ObjectRecord, PatchEncoder, StoreShape, StoreWriter};
 use rayon::ThreadPool;
@@ -31,7 +32,7 @@ use select::CompiledSelection;
 use crate::catalog::Catalog;
 use crate::plan::Plan;
 use crate::quality::Quality;
-use crate::record::{UnitRecord, Workspace};
+use crate::record::{UnitHead, Workspace};
 use crate::source::{Notes, Source};
 use crate::statistics::Histograms;
 use crate::{IngestError, IngestOptions, MAX_SHARD_PATCHES, Progress, cpu};
@@ -51,13 +52,22 @@ struct Job<'a> {
     progress: &'a dyn Progress,
 }
 
+/// What is done about units that are not finished when work begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    /// They are made.
+    Make,
+    /// They are an error: others were to make them.
+    Refuse,
+}
+
 /// All units are done: what they hold.
 struct Worked {
     /// In order; together they are the store.
-    records: Vec<UnitRecord>,
+    records: Vec<UnitHead>,
     defects: Vec<Defect>,
     /// Patches of the sources that were not wanted.
-    excluded: Vec<PatchId>,
+    excluded: Vec<PackedId>,
     notes: Notes,
     histograms: Histograms,
 }
@@ -158,16 +168,32 @@ impl<'a> Job<'a> {
         }
         let worked = self.work(plan, sources)?;
         self.check_stop(worked.records.len())?;
-        let summary = finalize::finalize(self, worked)?;
+        let s1 = s1::work(self, plan, sources, &worked.records)?;
+        self.check_stop(worked.records.len())?;
+        let summary = self.finalize(worked, s1.as_ref())?;
         drop(turn);
         Ok((summary, false))
+    }
+
+    /// Finalizes where the patches were worked on: an allocator gives a thread's memory to that thread
+    /// again, and what the patches took is free now.
+    fn finalize(
+        &self,
+        worked: Worked,
+        s1: Option<&s1::S1Worked>,
+    ) -> Result<IngestSummary, IngestError> {
+        self.encoder.forget_recycled();
+        match self.pool.current_num_threads() {
+            1 => finalize::finalize(self, worked, s1),
+            _ => self.pool.install(|| finalize::finalize(self, worked, s1)),
+        }
     }
 
     fn work(&self, plan: &Plan, sources: &[Source]) -> Result<Worked, IngestError> {
         self.check_stop(0)?;
         self.progress.stage("work");
         match &plan.folders {
-            Some(folders) => planned::work(self, folders, planned::Pending::Make),
+            Some(folders) => planned::work(self, folders, Pending::Make),
             None => stream::work(self, sources),
         }
     }

@@ -5,21 +5,23 @@
 //! out anew; units whose patches stayed the same are finished already (see ADR 3).
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use chipmill_schemas::ingest::Defect;
-use chipmill_store::{PatchPixels, ShardWriter, StoreWriter, patch_ids_digest};
+use chipmill_schemas::packed_id::PackedId;
+use chipmill_schemas::patch_id::PatchId;
+use chipmill_store::{PatchPixels, ShardWriter, StoreWriter, packed_ids_digest};
 use rayon::prelude::*;
 
 use super::convert::{Converted, Outcome, convert};
-use super::{Job, Worked, lanes};
-use crate::IngestError;
+use super::{Job, Pending, Worked, lanes};
 use crate::decode::Decoder;
-use crate::plan::{self, FolderPlan, PlannedPatch, Unit};
-use crate::record::UnitRecord;
+use crate::plan::{self, FolderPlan, Plan, PlannedPatch, S1Plan, Unit};
+use crate::record::{self, UnitHead, UnitRecord, Workspace};
 use crate::source::{Notes, folder};
 use crate::statistics::Histograms;
+use crate::{IngestError, IngestOptions};
 
 /// Patches that one thread takes at a time.
 const GRAIN: usize = 8;
@@ -27,13 +29,36 @@ const GRAIN: usize = 8;
 /// Grains a thread between two writes: encoded patches are on disk before the next ones need memory.
 const GRAINS: usize = 2;
 
-/// What is done about units that are not finished when the first pass begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pending {
-    /// They are made.
-    Make,
-    /// They are an error: others were to make them.
-    Refuse,
+/// A plan that can be worked on in steps.
+pub(super) struct Steps {
+    pub(super) options: IngestOptions,
+    pub(super) folders: FolderPlan,
+    pub(super) s1: Option<S1Plan>,
+}
+
+impl Steps {
+    /// The plan of a store, and the options it was made with.
+    pub(super) fn load(store: &Path, threads: usize) -> Result<Self, IngestError> {
+        let plan: Option<Plan> = record::load(&Workspace::of(store).plan())?;
+        let store = store.to_owned();
+        let Some(plan) = plan else {
+            return Err(IngestError::NoPlan { store });
+        };
+        let Some(folders) = plan.folders else {
+            return Err(IngestError::NoUnits { store });
+        };
+        let options = IngestOptions {
+            store,
+            threads,
+            ..plan.options
+        };
+        let s1 = plan.s1;
+        Ok(Self {
+            options,
+            folders,
+            s1,
+        })
+    }
 }
 
 /// Works until every unit of the patches that are whole is finished.
@@ -52,8 +77,9 @@ pub(super) fn work(
         if late.is_empty() {
             break records;
         }
-        let bad: HashSet<_> = late.iter().map(|d| d.patch.as_str()).collect();
-        patches.retain(|p| !bad.contains(p.0.as_str()));
+        let ids = late.iter().filter_map(|d| d.patch.parse::<PatchId>().ok());
+        let bad: HashSet<_> = ids.map(|id| PackedId::from(&id)).collect();
+        patches.retain(|p| !bad.contains(&p.0));
         defects.extend(late);
     };
     let mut histograms = Histograms::default();
@@ -76,7 +102,7 @@ fn pass(
     patches: &[&PlannedPatch],
     of_pending: Pending,
     advanced: &mut u64,
-) -> Result<Vec<UnitRecord>, IngestError> {
+) -> Result<Vec<UnitHead>, IngestError> {
     let units = plan::units(patches.len(), job.options.shard_patches);
     let digest = |unit: &Unit| digest(&patches[unit.patches.clone()]);
     let (mut records, mut pending) = (Vec::new(), Vec::new());
@@ -118,7 +144,7 @@ fn pass(
 
 /// Names a unit's record: the digest of its patch ids.
 pub(super) fn digest(patches: &[&PlannedPatch]) -> String {
-    patch_ids_digest(patches.iter().map(|p| &p.0))
+    packed_ids_digest(patches.iter().map(|p| p.0))
 }
 
 /// Makes one unit: its shard, its histograms and its record.
@@ -128,7 +154,7 @@ pub(super) fn make(
     patches: &[&PlannedPatch],
     unit: u64,
     writer: &StoreWriter,
-) -> Result<UnitRecord, IngestError> {
+) -> Result<UnitHead, IngestError> {
     let benches = Mutex::new(Vec::new());
     let mut record = UnitRecord {
         unit,
@@ -147,7 +173,7 @@ pub(super) fn make(
     if !record.quarantined.is_empty() {
         (record.patches, record.bytes_in, record.notes) = (Vec::new(), 0, Notes::default());
         job.workspace.finish(&record, None)?;
-        return Ok(record);
+        return Ok(record.into());
     }
     record.objects = shard.end()?;
     let benches = benches.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +184,7 @@ pub(super) fn make(
     };
     let histograms = counted.reduce(merged).unwrap_or_default();
     job.workspace.finish(&record, Some(&histograms))?;
-    Ok(record)
+    Ok(record.into())
 }
 
 /// Appends a whole patch, unless a defect has already made the unit one that is not written.
@@ -221,11 +247,11 @@ fn convert_grain(
     let mut outcomes = Vec::with_capacity(patches.len());
     let mut bytes = 0;
     for PlannedPatch(id, parent) in patches {
-        let raw = folder::raw(parents, id, *parent);
+        let raw = folder::raw(parents, id.unpack(), *parent);
         let outcome = convert(job, &mut bench.decoder, &raw, &mut bench.pixels)?;
         if let Ok(converted) = &outcome {
             bytes += converted.bytes;
-            let split = job.catalog.split(id);
+            let split = job.catalog.split(&raw.id);
             bench.histograms.add(split, &bench.pixels);
         }
         outcomes.push(outcome);

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use chipmill_schemas::ingest::IngestSummary;
 use chipmill_store::layout::{INGEST, NODE};
-use chipmill_store::patch_ids_digest;
+use chipmill_store::packed_ids_digest;
 use rayon::prelude::*;
 
-use super::{Job, maps};
-use crate::plan::{self, FolderPlan, Plan, PlannedPatch};
+use super::{Job, maps, s1};
+use crate::plan::{self, FolderPlan, Plan, PlannedPatch, S1Plan};
 use crate::record;
 use crate::source::folder::Listing;
 use crate::source::{Content, Source};
@@ -20,35 +20,39 @@ pub(super) fn plan(job: &mut Job<'_>, sources: &[Source]) -> Result<Plan, Ingest
     let mut listing = list(job, sources)?;
     let notes = maps::read(job, sources, &listing)?;
     listing.notes.merge(&notes);
+    let s1 = s1::planned(job, sources, &listing)?;
+    let s1_said = s1::identities(sources, s1.as_ref())?;
     if sources.iter().any(is_archive_of_patches) {
-        let said = sources
-            .iter()
+        let others = sources.iter().filter(|s| !s1::is_archive(s));
+        let said = others
             .map(|s| identity(s, &listing))
             .collect::<Result<Vec<_>, _>>()?;
-        return planned(job, &said, None);
+        return planned(job, (&said, &s1_said), None, s1);
     }
     let folders = deal(job, listing)?;
-    let digest = patch_ids_digest(folders.patches.iter().map(|p| &p.0));
+    let digest = packed_ids_digest(folders.patches.iter().map(|p| p.0));
     let said = format!(
         "folders with {} patches to store ({}) and {} defective ones",
         folders.patches.len(),
         short(&digest),
         folders.defects.len()
     );
-    planned(job, &[said], Some(folders))
+    planned(job, (&[said], &s1_said), Some(folders), s1)
 }
 
 fn planned(
     job: &Job<'_>,
-    sources: &[String],
+    (sources, s1_sources): (&[String], &[String]),
     folders: Option<FolderPlan>,
+    s1: Option<S1Plan>,
 ) -> Result<Plan, IngestError> {
-    let terms = plan::terms(job.options, &job.catalog, sources);
+    let terms = plan::terms(job.options, &job.catalog, sources, s1_sources);
     Ok(Plan {
         fingerprint: plan::fingerprint(&terms),
         terms,
         options: absolute(job.options)?,
         folders,
+        s1,
     })
 }
 
@@ -150,7 +154,7 @@ pub(super) fn no_patches(job: &Job<'_>, notes: &[String]) -> IngestError {
 fn identity(source: &Source, listing: &Listing) -> Result<String, IngestError> {
     match source {
         Source::Folder(_) => {
-            let digest = patch_ids_digest(listing.patches.iter().map(|p| &p.id));
+            let digest = packed_ids_digest(listing.patches.iter().map(|p| p.id));
             let patches = listing.patches.len();
             Ok(format!(
                 "folders with {patches} patches ({})",

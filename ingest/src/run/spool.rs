@@ -1,6 +1,6 @@
 //! Archives in any order: encoded patches go to a file as they come, and from there to shards.
 //!
-//! Memory holds an index of about 150 bytes a patch, and the units in flight. An interrupted spool
+//! Memory holds an index of 48 bytes a patch, and the units in flight. An interrupted spool
 //! begins anew; a complete one (its index is there) is not read from the archive again.
 
 use std::fs::File;
@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 
 use chipmill_schemas::ingest::Defect;
-use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_store::{
-    EncodedPatch, ObjectWriter, PatchPixels, StoreWriter, WriteError, patch_ids_digest,
+    EncodedPatch, ObjectWriter, PatchPixels, StoreWriter, WriteError, packed_ids_digest,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use super::flow::{self, Order};
 use super::{Job, Worked, lanes, stream};
 use crate::IngestError;
 use crate::plan::{self, Unit};
-use crate::record::{self, StoredPatch, UnitRecord};
+use crate::record::{self, StoredPatch, UnitHead, UnitRecord};
 use crate::source::{Notes, Source};
 use crate::statistics::Histograms;
 
@@ -29,16 +29,18 @@ struct Index {
     /// In id order.
     patches: Vec<Spooled>,
     quarantined: Vec<Defect>,
-    excluded: Vec<PatchId>,
+    excluded: Vec<PackedId>,
     notes: Notes,
 }
 
+/// A patch of the spool: its chunks, and behind them what its files said, as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct Spooled {
+    id: PackedId,
     offset: u64,
-    length: usize,
+    chunks: u32,
+    told: u32,
     bytes_in: u64,
-    stored: StoredPatch,
 }
 
 /// Works until the stream is in units.
@@ -122,15 +124,20 @@ impl<'a> Spooling<'a> {
 
     fn push(&mut self, patch: Converted) -> Result<(), IngestError> {
         patch.note(&mut self.index.notes);
-        let bytes = patch.encoded.to_bytes();
+        let path = self.job.workspace.spool();
+        let mut bytes = patch.encoded.to_bytes();
+        let chunks = bytes.len();
+        let told = serde_json::to_writer(&mut bytes, &patch.stored.told);
+        told.map_err(|e| IngestError::writing(&path)(e.into()))?;
         self.spool
             .write(&bytes)
-            .map_err(IngestError::writing(&self.job.workspace.spool()))?;
+            .map_err(IngestError::writing(&path))?;
         self.index.patches.push(Spooled {
+            id: PackedId::from(&patch.stored.id),
             offset: self.offset,
-            length: bytes.len(),
+            chunks: length(chunks),
+            told: length(bytes.len() - chunks),
             bytes_in: patch.bytes,
-            stored: patch.stored,
         });
         self.offset += bytes.len() as u64;
         self.job.encoder.recycle(patch.encoded);
@@ -142,30 +149,28 @@ impl<'a> Spooling<'a> {
         let done = self.spool.commit();
         done.map_err(IngestError::writing(&self.job.workspace.spool()))?;
         record::save_histograms(&self.job.workspace.spool_histograms(), &self.histograms)?;
-        self.index
-            .patches
-            .sort_by(|a, b| a.stored.id.cmp(&b.stored.id));
+        self.index.patches.sort_by_key(|p| p.id);
         Ok(self.index)
     }
 }
 
+/// Far below 2^32: a patch has 160,000 bytes of pixels, and a label file is capped.
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
 /// Makes the units that are not finished.
-fn assemble(job: &Job<'_>, index: &Index) -> Result<Vec<UnitRecord>, IngestError> {
+fn assemble(job: &Job<'_>, index: &Index) -> Result<Vec<UnitHead>, IngestError> {
     let units = plan::units(index.patches.len(), job.options.shard_patches);
-    let digest = |u: &Unit| {
-        patch_ids_digest(
-            index.patches[u.patches.clone()]
-                .iter()
-                .map(|p| &p.stored.id),
-        )
-    };
+    let digest =
+        |u: &Unit| packed_ids_digest(index.patches[u.patches.clone()].iter().map(|p| p.id));
     let (mut records, mut pending) = (Vec::new(), Vec::new());
     for unit in &units {
         match job.workspace.finished(unit.index, &digest(unit))? {
             // What a record of the time before the disorder was found notes is in the index as well.
-            Some(record) => records.push(UnitRecord {
+            Some(head) => records.push(UnitHead {
                 notes: Notes::default(),
-                ..record
+                ..head
             }),
             None => pending.push(unit.clone()),
         }
@@ -196,25 +201,33 @@ fn make(
     patches: &[Spooled],
     (unit, patch_ids_digest): (u64, String),
     writer: &StoreWriter,
-) -> Result<UnitRecord, IngestError> {
+) -> Result<UnitHead, IngestError> {
     let path = job.workspace.spool();
     let mut shard = writer.begin_shard(unit)?;
-    let mut bytes = Vec::new();
-    for patch in patches {
-        bytes.resize(patch.length, 0);
-        spool
-            .read_exact_at(&mut bytes, patch.offset)
-            .map_err(IngestError::reading(&path))?;
-        shard.push(&EncodedPatch::from_bytes(&bytes).map_err(WriteError::from)?)?;
-    }
-    let record = UnitRecord {
+    let mut record = UnitRecord {
         unit,
         patch_ids_digest,
-        objects: shard.end()?,
-        patches: patches.iter().map(|p| p.stored.clone()).collect(),
         bytes_in: patches.iter().map(|p| p.bytes_in).sum(),
         ..UnitRecord::default()
     };
+    let mut bytes = Vec::new();
+    for patch in patches {
+        bytes.resize(patch.chunks as usize + patch.told as usize, 0);
+        spool
+            .read_exact_at(&mut bytes, patch.offset)
+            .map_err(IngestError::reading(&path))?;
+        let (chunks, told) = bytes.split_at(patch.chunks as usize);
+        shard.push(&EncodedPatch::from_bytes(chunks).map_err(WriteError::from)?)?;
+        let told = serde_json::from_slice(told).map_err(|e| IngestError::Record {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?;
+        record.patches.push(StoredPatch {
+            id: patch.id.unpack(),
+            told,
+        });
+    }
+    record.objects = shard.end()?;
     job.workspace.finish(&record, None)?;
-    Ok(record)
+    Ok(record.into())
 }

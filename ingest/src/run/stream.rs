@@ -15,7 +15,7 @@ use super::convert::{Converted, Outcome};
 use super::flow::{self, FlowEnd, Order};
 use super::{Job, Worked, join, planning, spool};
 use crate::IngestError;
-use crate::record::{self, StreamEnd, UnitRecord};
+use crate::record::{self, StreamEnd, UnitHead, UnitRecord};
 use crate::source::Source;
 use crate::statistics::Histograms;
 
@@ -69,12 +69,13 @@ pub(super) fn expected(job: &Job<'_>) -> Option<u64> {
 
 /// The last patch of the stream that a unit accounts for. After the last whole patch of the last unit
 /// there may be defective ones.
-fn through(record: &UnitRecord) -> Option<PatchId> {
-    let whole = record.patches.iter().map(|p| p.id.clone());
-    let defective = record.quarantined.iter();
-    whole
+fn through(job: &Job<'_>, head: &UnitHead) -> Result<Option<PatchId>, IngestError> {
+    let patches = job.workspace.patches(head)?;
+    let whole = patches.into_iter().map(|p| p.id);
+    let defective = head.quarantined.iter();
+    Ok(whole
         .chain(defective.filter_map(|d| d.patch.parse().ok()))
-        .max()
+        .max())
 }
 
 enum Filled {
@@ -86,12 +87,15 @@ enum Filled {
 fn fill(
     job: &Job<'_>,
     sources: &[Source],
-    records: &mut Vec<UnitRecord>,
+    records: &mut Vec<UnitHead>,
 ) -> Result<Filled, IngestError> {
-    let finished: usize = records.iter().map(|r| r.patches.len()).sum();
+    let finished: usize = records.iter().map(|r| r.stored).sum();
     job.progress.advance(finished as u64, 0);
     job.recall(records.iter().flat_map(|r| &r.quarantined))?;
-    let through = records.last().and_then(through);
+    let through = match records.last() {
+        Some(last) => through(job, last)?,
+        None => None,
+    };
     let first = records.len() as u64;
     let (hand_over, handed_over) = bounded(0);
     let mut filling = Filling {
@@ -231,7 +235,7 @@ impl Filling<'_> {
 }
 
 /// Ends the shards of full units and records them.
-fn end_all(job: &Job<'_>, handed_over: Receiver<Unit>) -> Result<Vec<UnitRecord>, IngestError> {
+fn end_all(job: &Job<'_>, handed_over: Receiver<Unit>) -> Result<Vec<UnitHead>, IngestError> {
     let mut records = Vec::new();
     for unit in handed_over {
         let (mut record, Some(shard)) = (unit.record, unit.shard) else {
@@ -240,7 +244,7 @@ fn end_all(job: &Job<'_>, handed_over: Receiver<Unit>) -> Result<Vec<UnitRecord>
         record.patch_ids_digest = patch_ids_digest(record.patches.iter().map(|p| &p.id));
         record.objects = shard.end()?;
         job.workspace.finish(&record, Some(&unit.histograms))?;
-        records.push(record);
+        records.push(record.into());
     }
     Ok(records)
 }

@@ -34,7 +34,7 @@ fn take(
     job: &Job<'_>,
     try_lock: fn(&File) -> Result<(), TryLockError>,
 ) -> Result<Option<Turn>, IngestError> {
-    let [path, _] = job.workspace.folders();
+    let [path, ..] = job.workspace.folders();
     let folder = File::open(&path).map_err(IngestError::reading(&path))?;
     let mut waits = false;
     loop {

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use chipmill_schemas::band::Band;
 use chipmill_schemas::label::LabelSet;
 use chipmill_schemas::patch_id::DatasetVersion;
+use chipmill_schemas::s1::Polarisation;
 use crossbeam_channel::Sender;
 use rayon::prelude::*;
 
 use super::archive::{Member, Sink};
 use super::plan::PatchPlan;
 use super::scene::{self, Scene};
-use super::tiff::{self, BandFiles, Place};
+use super::tiff::{self, BandFiles, Place, S1Files};
 use super::{SampleError, SampleOptions, tables};
 
 /// Patches that are rendered before they are written: enough to keep many cores busy, 20 MB of files.
@@ -133,6 +134,100 @@ impl Renderer {
             Ok(Member { path, bytes })
         });
         files.collect()
+    }
+}
+
+/// Makes the files of Sentinel-1 patches.
+pub(super) struct S1Renderer {
+    layout: DatasetVersion,
+    seed: u64,
+    /// By EPSG code.
+    files: BTreeMap<u32, S1Files>,
+}
+
+/// A patch, its labels, and the path of its Sentinel-1 folder.
+type S1Plan<'a> = (&'a PatchPlan, LabelSet, String);
+
+impl S1Renderer {
+    pub(super) fn new(
+        layout: DatasetVersion,
+        seed: u64,
+        plans: &[PatchPlan],
+    ) -> Result<Self, SampleError> {
+        let mut files = BTreeMap::new();
+        for epsg in plans.iter().map(|p| p.acquisition().epsg()) {
+            if let std::collections::btree_map::Entry::Vacant(place) = files.entry(epsg) {
+                let made = S1Files::new(epsg);
+                place.insert(made.map_err(|e| SampleError::gdal(&format!("EPSG:{epsg}"), e))?);
+            }
+        }
+        Ok(Self {
+            layout,
+            seed,
+            files,
+        })
+    }
+
+    /// Writes the tree of all patches, in the order of its paths.
+    pub(super) fn write(
+        &self,
+        options: &SampleOptions,
+        patches: &[tables::Labelled<'_>],
+        pool: &rayon::ThreadPool,
+        tally: &mut dyn FnMut(&Chunk),
+    ) -> Result<(), SampleError> {
+        let name = match self.layout {
+            DatasetVersion::V1 => "BigEarthNet-S1-v1.0",
+            DatasetVersion::V2 => "BigEarthNet-S1",
+        };
+        let mut sink = Sink::create(&options.out, name, options.archive)?;
+        let folder = |plan: &PatchPlan| {
+            let s1 = tables::s1_name(self.seed, plan);
+            match self.layout {
+                DatasetVersion::V1 => format!("{name}/{s1}"),
+                DatasetVersion::V2 => format!("{name}/{}/{s1}", tables::s1_scene(&s1)),
+            }
+        };
+        let mut plans: Vec<S1Plan<'_>> = patches.iter().map(|p| (p.0, p.1, folder(p.0))).collect();
+        plans.sort_by(|a, b| a.2.cmp(&b.2));
+        for plans in plans.chunks(CHUNK) {
+            let files = || plans.par_iter().map(|plan| self.files(plan));
+            let files: Vec<Vec<_>> = pool.install(|| files().collect::<Result<_, _>>())?;
+            let chunk = Chunk {
+                patches: files.into_iter().flatten().collect(),
+                maps: Vec::new(),
+            };
+            tally(&chunk);
+            pool.install(|| sink.put(&chunk.patches))?;
+        }
+        sink.finish()
+    }
+
+    /// The files of one patch, in the order of a listing.
+    fn files(&self, (plan, labels, folder): &S1Plan<'_>) -> Result<Vec<Member>, SampleError> {
+        let name = tables::s1_name(self.seed, plan);
+        let values = scene::render_radar(self.seed, plan);
+        let acquisition = plan.acquisition();
+        let (encoder, corner) = (
+            &self.files[&acquisition.epsg()],
+            acquisition.corner(plan.h, plan.v),
+        );
+        let area = values.len() / Polarisation::ALL.len();
+        let mut files = Vec::new();
+        for polarisation in [Polarisation::VH, Polarisation::VV] {
+            let path = format!("{folder}/{name}_{polarisation}.tif");
+            let values = &values[polarisation.index() * area..][..area];
+            let bytes = encoder.encode(values, corner);
+            let bytes = bytes.map_err(|e| SampleError::gdal(&path, e))?;
+            files.push(Member { path, bytes });
+        }
+        if self.layout == DatasetVersion::V1 {
+            files.push(Member {
+                path: format!("{folder}/{name}_labels_metadata.json"),
+                bytes: tables::s1_label_file(plan, &name, *labels)?,
+            });
+        }
+        Ok(files)
     }
 }
 

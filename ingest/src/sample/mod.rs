@@ -7,7 +7,8 @@
 //! ```text
 //! plan      which patches, where, in which split, showing what
 //! scene     landscape -> zones -> cover; sparse classes on top; light, air, sensor -> digital numbers
-//! tiff      digital numbers -> `GeoTIFF`
+//! radar     the same ground -> Sentinel-1's decibels
+//! tiff      digital numbers and decibels -> `GeoTIFF`
 //! tables    labels -> JSON (v1), parquet (v2), name lists (v1)
 //! files     the files of a patch, in chunks of patches
 //! archive   files -> folders or tar
@@ -27,6 +28,7 @@ mod lines;
 mod names;
 mod noise;
 mod plan;
+mod radar;
 mod random;
 mod relief;
 mod scene;
@@ -46,7 +48,7 @@ use chipmill_schemas::patch_id::DatasetVersion;
 use gdal::errors::GdalError;
 use serde::{Deserialize, Serialize};
 
-use files::{Chunk, Renderer, Trees};
+use files::{Chunk, Renderer, S1Renderer, Trees};
 use plan::{CAPACITY, PatchPlan, Weather};
 
 /// What to make.
@@ -62,6 +64,8 @@ pub struct SampleOptions {
     pub seed: u64,
     /// An archive in place of the folders of files.
     pub archive: Option<ArchiveKind>,
+    /// Sentinel-1 as well.
+    pub s1: bool,
 }
 
 /// Kind of archive.
@@ -197,7 +201,8 @@ impl SampleError {
 ///
 /// In `out` there are then, for v1, `BigEarthNet-v1.0/` (or `BigEarthNet-S2-v1.0.tar.gz` and the like)
 /// with the name lists of splits, snow and cloud; for v2, `BigEarthNet-S2/` and `Reference_Maps/` (or an
-/// archive for each) with the two metadata tables.
+/// archive for each) with the two metadata tables. With `s1` there is `BigEarthNet-S1-v1.0` or
+/// `BigEarthNet-S1` too, as a folder or an archive, whose members are in the order of their own names.
 ///
 /// # Errors
 /// [`SampleError`]: a number of patches that cannot be made, an output folder that is not empty or
@@ -236,6 +241,10 @@ fn write_with(options: &SampleOptions, threads: usize) -> Result<SampleSummary, 
     })?;
     trees.finish()?;
     let labelled: Vec<_> = plans.iter().zip(labels).collect();
+    if options.s1 {
+        let renderer = S1Renderer::new(options.layout, options.seed, &plans)?;
+        renderer.write(options, &labelled, &pool, &mut |chunk| tally.add(chunk))?;
+    }
     match options.layout {
         DatasetVersion::V1 => tables::write_v1_lists(&options.out, &labelled)?,
         DatasetVersion::V2 => tables::write_v2_tables(&options.out, options.seed, &labelled)?,

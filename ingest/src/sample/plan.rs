@@ -181,6 +181,7 @@ mod tests {
             patches,
             seed: 1,
             archive: None,
+            s1: false,
         })
     }
 

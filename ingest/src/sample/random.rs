@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     Weather,
     /// Sensor noise of a patch.
     Noise,
+    /// Speckle of a patch's radar image.
+    Speckle,
 }
 
 /// A stream of random numbers (splitmix64: a counter through a 64-bit finaliser).

@@ -10,7 +10,7 @@ use super::plan::{PatchPlan, Sparse, Weather};
 use super::random::{Purpose, Stream};
 use super::relief::{self, Sun};
 use super::spectra::{BANDS, Material, Palette, greenness};
-use super::{airfield, burn, tip};
+use super::{airfield, burn, radar, tip};
 
 /// Largest value that is written; real values go to about 20,000.
 const BRIGHTEST: f32 = 20_000.0;
@@ -45,6 +45,12 @@ pub(super) fn render(seed: u64, plan: &PatchPlan) -> Scene {
         codes,
         labels,
     }
+}
+
+/// Renders what the radar sees of the same ground. Depends on the seed and the plan alone.
+pub(super) fn render_radar(seed: u64, plan: &PatchPlan) -> Vec<f32> {
+    let sky = Sky::new(seed, plan);
+    radar::render(seed, plan, &ground(seed, plan, sky.sun))
 }
 
 /// Light and air above a patch: most of it common to the acquisition, some of it the patch's own.

@@ -43,21 +43,76 @@ struct Coordinates {
 /// v1's `<patch>_labels_metadata.json`: one line, without a line end.
 pub(super) fn label_file(plan: &PatchPlan, labels: LabelSet) -> Result<Vec<u8>, SampleError> {
     let acquisition = plan.acquisition();
-    let (ulx, uly) = acquisition.corner(plan.h, plan.v);
     let file = LabelFile {
         labels: labels.iter().map(|i| CLC_43[i].name).collect(),
-        coordinates: Coordinates {
-            ulx,
-            uly,
-            lrx: ulx + PATCH_METRES,
-            lry: uly - PATCH_METRES,
-        },
+        coordinates: coordinates(plan),
         projection: utm_wkt(acquisition.epsg()),
         tile_source: acquisition.safe_name(),
         acquisition_date: acquisition.date_time(),
     };
-    let text = serde_json::to_string(&file).map_err(|e| SampleError::Json {
-        patch: plan.id.clone(),
+    json(&plan.id, &file)
+}
+
+#[derive(Serialize)]
+struct S1LabelFile {
+    labels: Vec<&'static str>,
+    coordinates: Coordinates,
+    projection: String,
+    corresponding_s2_patch: String,
+    scene_source: String,
+    acquisition_time: String,
+}
+
+/// v1's label file of a Sentinel-1 patch, with the labels of the Sentinel-2 one.
+pub(super) fn s1_label_file(
+    plan: &PatchPlan,
+    s1_name: &str,
+    labels: LabelSet,
+) -> Result<Vec<u8>, SampleError> {
+    let acquisition = plan.acquisition();
+    let scene = s1_scene(s1_name);
+    let time = scene.rsplit('_').next().unwrap_or_default();
+    let file = S1LabelFile {
+        labels: labels.iter().map(|i| CLC_43[i].name).collect(),
+        coordinates: coordinates(plan),
+        projection: utm_wkt(acquisition.epsg()),
+        corresponding_s2_patch: plan.id.clone(),
+        scene_source: scene.to_owned(),
+        acquisition_time: format!(
+            "{}-{}-{}T{}:{}:{}",
+            &time[..4],
+            &time[4..6],
+            &time[6..8],
+            &time[9..11],
+            &time[11..13],
+            &time[13..]
+        ),
+    };
+    json(&plan.id, &file)
+}
+
+/// The scene in the name of a Sentinel-1 patch: all but tile, H and V.
+pub(super) fn s1_scene(name: &str) -> &str {
+    let mut end = name.len();
+    for _ in 0..3 {
+        end = name[..end].rfind('_').unwrap_or(end);
+    }
+    &name[..end]
+}
+
+fn coordinates(plan: &PatchPlan) -> Coordinates {
+    let (ulx, uly) = plan.acquisition().corner(plan.h, plan.v);
+    Coordinates {
+        ulx,
+        uly,
+        lrx: ulx + PATCH_METRES,
+        lry: uly - PATCH_METRES,
+    }
+}
+
+fn json(patch: &str, file: &impl Serialize) -> Result<Vec<u8>, SampleError> {
+    let text = serde_json::to_string(file).map_err(|e| SampleError::Json {
+        patch: patch.to_owned(),
         source: e,
     })?;
     Ok(spaced(&text).into_bytes())
@@ -177,7 +232,8 @@ fn labels_column(patches: &[Labelled<'_>]) -> ArrayRef {
     Arc::new(lists.finish())
 }
 
-fn s1_name(seed: u64, plan: &PatchPlan) -> String {
+/// The name of the Sentinel-1 patch of a patch.
+pub(super) fn s1_name(seed: u64, plan: &PatchPlan) -> String {
     let mut stream = Stream::new(seed, plan.acquisition as u64, Purpose::Radar);
     let second = stream.below(3600);
     plan.acquisition().s1_name(second, plan.h, plan.v)

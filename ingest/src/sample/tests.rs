@@ -24,6 +24,7 @@ fn options(out: &Path, layout: DatasetVersion, patches: usize, seed: u64) -> Sam
         patches,
         seed,
         archive: None,
+        s1: false,
     }
 }
 
@@ -63,7 +64,9 @@ fn the_seed_alone_decides_the_bytes_for_any_number_of_threads() {
     for layout in [DatasetVersion::V1, DatasetVersion::V2] {
         let run = |seed, threads| {
             let dir = tempfile::tempdir().unwrap();
-            write_with(&options(dir.path(), layout, 5, seed), threads).unwrap();
+            let mut options = options(dir.path(), layout, 5, seed);
+            options.s1 = true;
+            write_with(&options, threads).unwrap();
             files_below(dir.path())
         };
         let one = run(1, 1);
@@ -76,13 +79,17 @@ fn the_seed_alone_decides_the_bytes_for_any_number_of_threads() {
 #[test]
 fn each_archive_holds_the_files_of_the_folder_in_order() {
     for layout in [DatasetVersion::V1, DatasetVersion::V2] {
-        let folder = made(layout, 4);
+        let folder = tempfile::tempdir().unwrap();
+        let mut of_folder = options(folder.path(), layout, 4, 1);
+        of_folder.s1 = true;
+        write(&of_folder).unwrap();
         let mut expected = files_below(folder.path());
         expected.retain(|name, _| name.contains('/'));
         for kind in ArchiveKind::ALL {
             let dir = tempfile::tempdir().unwrap();
             let mut options = options(dir.path(), layout, 4, 1);
             options.archive = Some(kind);
+            options.s1 = true;
             let summary = write(&options).unwrap();
             assert_eq!(summary.files, expected.len() as u64);
             let mut members = Vec::new();
@@ -219,6 +226,70 @@ fn the_header_is_that_of_an_original_file_but_for_the_zone_and_the_corner() {
                 .encode(band.resolution(), pixels.data(), corner)
                 .unwrap();
             assert!(found == expected, "{} differs", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_sentinel_1_file_is_an_original_one_but_for_the_zone_the_corner_and_the_pixels() {
+    let name = "S1A_IW_GRDH_1SDV_20170613T165043_33UUP_70_48";
+    let scene = tables::s1_scene(name);
+    assert_eq!(scene, "S1A_IW_GRDH_1SDV_20170613T165043");
+    let folder = shared().join(format!("data/bigearthnet-v2/BigEarthNet-S1/{scene}/{name}"));
+    if !folder.exists() {
+        println!("skipped: needs ../shared ({})", folder.display());
+        return;
+    }
+    let files = tiff::S1Files::new(32_633).unwrap();
+    for path in named(&folder, ".tif") {
+        let expected = fs::read(&path).unwrap();
+        let original = Dataset::open(&path).unwrap();
+        let pixels = original
+            .rasterband(1)
+            .unwrap()
+            .read_band_as::<f32>()
+            .unwrap();
+        let found = files.encode(pixels.data(), (384_000, 5_342_400)).unwrap();
+        assert!(found == expected, "{} differs", path.display());
+    }
+}
+
+#[test]
+fn sentinel_1_is_named_by_the_tables_or_its_label_files_and_looks_like_radar() {
+    for layout in [DatasetVersion::V1, DatasetVersion::V2] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = options(dir.path(), layout, 6, 1);
+        options.s1 = true;
+        write(&options).unwrap();
+        let files = named(dir.path(), "_VV.tif");
+        assert_eq!(files.len(), 6);
+        for path in files {
+            let vh = path.to_str().unwrap().replace("_VV.tif", "_VH.tif");
+            let mean = |path: &Path| {
+                assert_eq!(fs::metadata(path).unwrap().len(), 58_024);
+                let file = Dataset::open(path).unwrap();
+                let pixels = file.rasterband(1).unwrap().read_band_as::<f32>().unwrap();
+                assert!(pixels.data().iter().all(|v| (-60.0..30.0).contains(v)));
+                pixels.data().iter().sum::<f32>() / 14_400.0
+            };
+            let (vv, vh) = (mean(&path), mean(Path::new(&vh)));
+            assert!(vh + 3.0 < vv && (-22.0..0.0).contains(&vv), "{vv} {vh}");
+        }
+        let mut labels = named(dir.path(), "_labels_metadata.json");
+        labels.retain(|p| p.starts_with(dir.path().join("BigEarthNet-S1-v1.0")));
+        assert_eq!(
+            labels.len(),
+            if layout == DatasetVersion::V1 { 6 } else { 0 }
+        );
+        for path in labels {
+            let text = fs::read_to_string(path).unwrap();
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let id: PatchId = json["corresponding_s2_patch"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert!(dir.path().join(format!("BigEarthNet-v1.0/{id}")).is_dir());
         }
     }
 }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chipmill_schemas::band::{PATCH_METRES, Resolution};
 use chipmill_schemas::patch_id::DatasetVersion;
+use chipmill_schemas::s1::S1_SIDE;
 use gdal::DriverManager;
 use gdal::errors::GdalError;
-use gdal::raster::{Buffer, RasterCreationOptions};
+use gdal::raster::{Buffer, GdalType, RasterCreationOptions};
 use gdal::vsi::{get_vsi_mem_file_bytes_owned, unlink_mem_file};
 
 use super::names::utm_wkt;
@@ -30,6 +31,37 @@ enum Form {
     BandV2,
     /// A reference map: deflate with horizontal differences, 0 declared as "no data".
     Map,
+    /// A polarisation of Sentinel-1: uncompressed strips, "no data" not declared.
+    S1,
+}
+
+/// A type of pixels.
+trait Pixel: GdalType + Copy {
+    /// Pixels of which no two are the same.
+    fn all_different(count: usize) -> Vec<Self>;
+
+    /// The bytes of pixels, little-endian.
+    fn bytes(values: &[Self]) -> Vec<u8>;
+}
+
+impl Pixel for u16 {
+    fn all_different(count: usize) -> Vec<Self> {
+        (1..).take(count).collect()
+    }
+
+    fn bytes(values: &[Self]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+}
+
+impl Pixel for f32 {
+    fn all_different(count: usize) -> Vec<Self> {
+        (1u16..).take(count).map(Self::from).collect()
+    }
+
+    fn bytes(values: &[Self]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
 }
 
 /// Where a raster lies.
@@ -56,7 +88,8 @@ impl BandFiles {
             DatasetVersion::V1 => Form::BandV1,
             DatasetVersion::V2 => Form::BandV2,
         };
-        let [fine, middle, coarse] = Resolution::ALL.map(|r| Template::new(form, epsg, r.side()));
+        let [fine, middle, coarse] =
+            Resolution::ALL.map(|r| Template::new::<u16>(form, epsg, r.side()));
         Ok(Self([fine?, middle?, coarse?]))
     }
 
@@ -71,6 +104,21 @@ impl BandFiles {
     }
 }
 
+/// The Sentinel-1 files of one coordinate system, made in the same way.
+#[derive(Debug)]
+pub(super) struct S1Files(Template);
+
+impl S1Files {
+    pub(super) fn new(epsg: u32) -> Result<Self, GdalError> {
+        Template::new::<f32>(Form::S1, epsg, S1_SIDE).map(Self)
+    }
+
+    /// Encodes a polarisation.
+    pub(super) fn encode(&self, values: &[f32], corner: (u32, u32)) -> Result<Vec<u8>, GdalError> {
+        self.0.file(values, corner)
+    }
+}
+
 #[derive(Debug)]
 struct Template {
     form: Form,
@@ -82,14 +130,14 @@ struct Template {
 }
 
 impl Template {
-    fn new(form: Form, epsg: u32, side: usize) -> Result<Self, GdalError> {
+    fn new<T: Pixel>(form: Form, epsg: u32, side: usize) -> Result<Self, GdalError> {
         // Pixels that are all different show where GDAL puts them.
-        let values: Vec<u16> = (1..).take(side * side).collect();
+        let values = T::all_different(side * side);
         let corner = (300_000, 5_400_000);
         let bytes = encode(&values, form, Place { epsg, corner })?;
         let directory = Directory::of(&bytes);
         let tiepoint = directory.find(&bytes, MODEL_TIEPOINT, DOUBLE);
-        let in_one_block = bytes.ends_with(&little_endian(&values));
+        let in_one_block = bytes.ends_with(&T::bytes(&values));
         // Column, row and level of the tie point come first.
         let corner_at = tiepoint
             .filter(|_| in_one_block)
@@ -102,26 +150,22 @@ impl Template {
         })
     }
 
-    fn file(&self, values: &[u16], corner: (u32, u32)) -> Result<Vec<u8>, GdalError> {
+    fn file<T: Pixel>(&self, values: &[T], corner: (u32, u32)) -> Result<Vec<u8>, GdalError> {
         let Some(at) = self.corner_at else {
             let epsg = self.epsg;
             return encode(values, self.form, Place { epsg, corner });
         };
         let mut bytes = self.bytes.clone();
-        let pixels = bytes.len() - 2 * values.len();
-        bytes[pixels..].copy_from_slice(&little_endian(values));
+        let pixels = bytes.len() - size_of_val(values);
+        bytes[pixels..].copy_from_slice(&T::bytes(values));
         bytes[at..at + 8].copy_from_slice(&f64::from(corner.0).to_le_bytes());
         bytes[at + 8..at + 16].copy_from_slice(&f64::from(corner.1).to_le_bytes());
         Ok(bytes)
     }
 }
 
-fn little_endian(values: &[u16]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
 /// Has GDAL write a square raster.
-fn encode(values: &[u16], form: Form, place: Place) -> Result<Vec<u8>, GdalError> {
+fn encode<T: Pixel>(values: &[T], form: Form, place: Place) -> Result<Vec<u8>, GdalError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let unique = NEXT.fetch_add(1, Ordering::Relaxed);
     let path = format!("/vsimem/chipmill-sample-{unique}.tif");
@@ -134,27 +178,27 @@ fn encode(values: &[u16], form: Form, place: Place) -> Result<Vec<u8>, GdalError
     }
     let bytes = bytes?;
     Ok(match form {
-        Form::BandV1 => with_long_byte_counts(bytes),
+        Form::BandV1 | Form::S1 => with_long_byte_counts(bytes),
         Form::BandV2 | Form::Map => bytes,
     })
 }
 
-fn write(path: &Path, values: Vec<u16>, form: Form, place: Place) -> Result<(), GdalError> {
+fn write<T: Pixel>(path: &Path, values: Vec<T>, form: Form, place: Place) -> Result<(), GdalError> {
     let side = values.len().isqrt();
     let options: &[&str] = match form {
-        Form::BandV1 | Form::BandV2 => &["COMPRESS=NONE"],
+        Form::BandV1 | Form::BandV2 | Form::S1 => &["COMPRESS=NONE"],
         Form::Map => &["COMPRESS=DEFLATE", "PREDICTOR=2"],
     };
     let options = RasterCreationOptions::from_iter(options.iter().copied());
     let driver = DriverManager::get_driver_by_name("GTiff")?;
     let mut file =
-        driver.create_with_band_type_with_options::<u16, _>(path, side, side, 1, &options)?;
+        driver.create_with_band_type_with_options::<T, _>(path, side, side, 1, &options)?;
     let pixel = f64::from(PATCH_METRES) / side as f64;
     let (east, north) = (f64::from(place.corner.0), f64::from(place.corner.1));
     file.set_projection(&utm_wkt(place.epsg))?;
     file.set_geo_transform(&[east, pixel, 0.0, north, 0.0, -pixel])?;
     let mut band = file.rasterband(1)?;
-    if form != Form::BandV1 {
+    if matches!(form, Form::BandV2 | Form::Map) {
         band.set_no_data_value(Some(0.0))?;
     }
     band.write((0, 0), (side, side), &mut Buffer::new((side, side), values))?;

@@ -4,18 +4,22 @@
 //! it is believed; links, devices and names that leave the archive are refused and noted.
 
 mod members;
+mod splitter;
 
 use std::borrow::Cow;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::s1::S1Id;
 use tar::EntryType;
 
 use super::member::folder_and_file;
-use super::{Archive, Content, FILE_CAP, FileRole, Flaw, MemoryFiles, Notes, RawFiles, RawPatch};
+use super::s1::RawS1;
+use super::{Archive, Content, FileRole, Flaw, MemoryFiles, Notes, RawPatch};
 use crate::IngestError;
 use members::Members;
+use splitter::{S1Splitter, Splitter, is_of_s1};
 
 /// Most bytes of a long name or of PAX records that are read.
 const EXTENSION_CAP: u64 = 1 << 16;
@@ -32,6 +36,15 @@ pub(crate) trait Receiver {
 
     /// A patch is complete (as far as the archive has it); `None` when it was not wanted.
     fn receive(&mut self, id: PatchId, patch: Option<RawPatch>) -> ControlFlow<()>;
+}
+
+/// Receives what a stream of Sentinel-1 holds.
+pub(crate) trait S1Receiver {
+    /// Whether the files of this patch are wanted; those of others are passed over unread.
+    fn wants(&mut self, id: S1Id) -> bool;
+
+    /// A patch is complete (as far as the archive has it); `None` when it was not wanted.
+    fn receive(&mut self, id: S1Id, patch: Option<RawS1>) -> ControlFlow<()>;
 }
 
 /// Streams an archive into a receiver, to its end or until the receiver breaks.
@@ -54,17 +67,35 @@ pub(crate) fn stream_bytes(
 
 fn split(
     source: &Archive,
-    mut members: Members<Box<dyn Read + Send>>,
+    members: Members<Box<dyn Read + Send>>,
     receiver: &mut dyn Receiver,
 ) -> Result<Notes, IngestError> {
-    let mut splitter = Splitter {
-        receiver,
+    walk(source, members, Splitter::new(receiver))
+}
+
+/// Streams an archive of Sentinel-1 into a receiver, to its end or until the receiver breaks.
+///
+/// # Errors
+/// As [`stream`].
+pub(crate) fn stream_s1(
+    source: &Archive,
+    receiver: &mut dyn S1Receiver,
+) -> Result<Notes, IngestError> {
+    walk(source, open(source)?, S1Splitter::new(receiver))
+}
+
+fn walk(
+    source: &Archive,
+    mut members: Members<Box<dyn Read + Send>>,
+    visitor: impl Visitor,
+) -> Result<Notes, IngestError> {
+    let mut walk = Walk {
+        visitor,
         notes: Notes::default(),
-        current: None,
         position: 0,
     };
-    let end = splitter.run(&mut members);
-    let (notes, position) = (splitter.notes, splitter.position);
+    let end = walk.run(&mut members);
+    let (notes, position) = (walk.notes, walk.position);
     if end.map_err(damaged(source, position))?.is_continue() {
         // What follows the end of the tar stream is read as well: there the checksums stand.
         io::copy(&mut members.into_input(), &mut io::sink()).map_err(damaged(source, position))?;
@@ -88,11 +119,14 @@ pub(super) fn content(source: &Archive) -> Result<Content, IngestError> {
             continue;
         }
         let name = std::mem::take(&mut extension).name(&members);
-        let role = folder_and_file(&name).map(|(folder, file)| FileRole::of(folder, file));
-        match role {
-            Ok(Some(FileRole::ReferenceMap)) => return Ok(Content::ReferenceMaps),
-            Ok(Some(_)) => return Ok(Content::Patches),
-            _ => {}
+        let Ok((folder, file)) = folder_and_file(&name) else {
+            continue;
+        };
+        match FileRole::of(folder, file) {
+            _ if is_of_s1(folder, file) => return Ok(Content::S1),
+            Some(FileRole::ReferenceMap) => return Ok(Content::ReferenceMaps),
+            Some(_) => return Ok(Content::Patches),
+            None => {}
         }
     }
     Ok(Content::Patches)
@@ -118,10 +152,31 @@ fn damaged(source: &Archive, position: u64) -> impl FnOnce(io::Error) -> IngestE
     }
 }
 
-struct Splitter<'a> {
-    receiver: &'a mut dyn Receiver,
+/// What is made of the files of a stream.
+trait Visitor {
+    /// A file in a folder, with what is wrong about it already.
+    fn file<R: Read>(
+        &mut self,
+        member: &mut Members<R>,
+        place: (&str, &str),
+        flaw: Option<Flaw>,
+    ) -> io::Result<Visited>;
+
+    /// There are no more files.
+    fn finish(&mut self) -> ControlFlow<()>;
+}
+
+/// What became of a file.
+enum Visited {
+    Taken(ControlFlow<()>),
+    /// It means nothing: a note of that kind.
+    Strange(&'static str),
+}
+
+/// Goes through the members of a stream, past all that are no files.
+struct Walk<V> {
+    visitor: V,
     notes: Notes,
-    current: Option<(PatchId, Option<Box<MemoryFiles>>)>,
     position: u64,
 }
 
@@ -134,7 +189,7 @@ struct Extension {
     sparse: bool,
 }
 
-impl Splitter<'_> {
+impl<V: Visitor> Walk<V> {
     fn run<R: Read>(&mut self, members: &mut Members<R>) -> io::Result<ControlFlow<()>> {
         let mut extension = Extension::default();
         while members.advance()? {
@@ -147,7 +202,7 @@ impl Splitter<'_> {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(self.finish())
+        Ok(self.visitor.finish())
     }
 
     fn member<R: Read>(
@@ -162,85 +217,23 @@ impl Splitter<'_> {
         }
         let is_plain = matches!(kind, EntryType::Regular | EntryType::Continuous);
         let flaw = (!is_plain || extension.sparse).then_some(Flaw::NotAFile);
-        if flaw.is_some() {
+        let is_flawed = flaw.is_some();
+        if is_flawed {
             let note = "members refused, not plain files (links, devices, sparse)";
             self.notes.add(note, &shown(&name));
         }
         extension.check_size(member.size(), &name)?;
-        match folder_and_file(&name) {
-            Ok((folder, file)) => self.file(member, (folder, file), flaw, &name),
-            Err(refusal) => {
-                self.notes.add(refusal.note(), &shown(&name));
-                Ok(ControlFlow::Continue(()))
-            }
-        }
-    }
-
-    fn file<R: Read>(
-        &mut self,
-        member: &mut Members<R>,
-        (folder, file): (&str, &str),
-        flaw: Option<Flaw>,
-        name: &[u8],
-    ) -> io::Result<ControlFlow<()>> {
-        let Some(role) = FileRole::of(folder, file) else {
-            if flaw.is_none() {
-                self.notes.add("files not understood", &shown(name));
-            }
-            return Ok(ControlFlow::Continue(()));
+        let note = match folder_and_file(&name) {
+            Err(refusal) => refusal.note(),
+            Ok(place) => match self.visitor.file(member, place, flaw)? {
+                Visited::Taken(flow) => return Ok(flow),
+                Visited::Strange(_) if is_flawed => return Ok(ControlFlow::Continue(())),
+                Visited::Strange(note) => note,
+            },
         };
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|(id, _)| id.as_str() != folder)
-        {
-            let Ok(id) = folder.parse::<PatchId>() else {
-                self.notes.add("files not understood", &shown(name));
-                return Ok(ControlFlow::Continue(()));
-            };
-            if self.finish().is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            let files = self.receiver.wants(&id).then(|| self.receiver.memory());
-            self.current = Some((id, files));
-        }
-        if let Some((_, Some(files))) = &mut self.current {
-            match flaw {
-                Some(flaw) => files.add_flawed(role, flaw),
-                None => read(member, role, files)?,
-            }
-        }
+        self.notes.add(note, &shown(&name));
         Ok(ControlFlow::Continue(()))
     }
-
-    fn finish(&mut self) -> ControlFlow<()> {
-        let Some((id, files)) = self.current.take() else {
-            return ControlFlow::Continue(());
-        };
-        let patch = files.map(|files| RawPatch {
-            id: id.clone(),
-            files: RawFiles::Memory(files),
-        });
-        self.receiver.receive(id, patch)
-    }
-}
-
-fn read<R: Read>(
-    member: &mut Members<R>,
-    role: FileRole,
-    files: &mut MemoryFiles,
-) -> io::Result<()> {
-    if !files.is_absent(role) {
-        files.add_flawed(role, Flaw::Twice);
-        return Ok(());
-    }
-    let size = member.size();
-    if size > FILE_CAP {
-        files.add_flawed(role, Flaw::TooLarge(size));
-        return Ok(());
-    }
-    let length = usize::try_from(size).map_err(io::Error::other)?;
-    member.read(files.add(role, length))
 }
 
 impl Extension {

@@ -1,5 +1,5 @@
 //! A folder as a source: v1 (patch folders directly below), v2 (tile folders), or a folder above
-//! either.
+//! either; of Sentinel-2, reference maps, Sentinel-1, or all of them.
 
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use chipmill_schemas::band::Band;
 use chipmill_schemas::ingest::Defect;
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
+use chipmill_schemas::s1::S1Id;
 use rayon::prelude::*;
 
 use super::{FileRole, Notes, RawFiles, RawPatch, missing_bands};
@@ -19,18 +21,29 @@ const DEPTH: usize = 3;
 /// A patch folder, listed but not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FolderPatch {
-    pub(crate) id: PatchId,
+    pub(crate) id: PackedId,
     /// Index of the folder above in [`Listing::parents`].
-    pub(crate) parent: usize,
-    /// Bands whose file is absent.
-    missing: Vec<Band>,
+    pub(crate) parent: u32,
+    /// Bands whose file is absent: bit `i` for the `i`-th.
+    missing: u16,
 }
 
 impl FolderPatch {
     /// The defect that the listing shows, if any.
     pub(crate) fn defect(&self) -> Option<Defect> {
-        missing_bands(&self.id, &self.missing)
+        if self.missing == 0 {
+            return None;
+        }
+        let missing: Vec<Band> = Band::ALL
+            .into_iter()
+            .filter(|b| self.missing & bit(*b) != 0)
+            .collect();
+        missing_bands(&self.id.unpack(), &missing)
     }
+}
+
+const fn bit(band: Band) -> u16 {
+    1 << band.index()
 }
 
 /// All patches of some folders, in id order, each once.
@@ -39,7 +52,10 @@ pub(crate) struct Listing {
     pub(crate) parents: Vec<PathBuf>,
     pub(crate) patches: Vec<FolderPatch>,
     /// Reference maps, each with the index of the folder above its patch folder.
-    pub(crate) maps: Vec<(PatchId, usize)>,
+    pub(crate) maps: Vec<(PackedId, u32)>,
+    /// Sentinel-1 patches in order, each once, with the index of the folder above; nothing is known of
+    /// what is in theirs.
+    pub(crate) s1: Vec<(S1Id, u32)>,
     pub(crate) notes: Notes,
 }
 
@@ -53,28 +69,36 @@ impl Listing {
     pub(crate) fn of(root: &Path) -> Result<Self, IngestError> {
         let mut walk = Walk::default();
         walk.folder(root, 0)?;
-        let listed: Result<Vec<_>, _> = walk
-            .patches
-            .into_par_iter()
-            .map(|(id, parent)| list(&walk.parents, id, parent))
-            .collect();
-        let mut listing = Self {
-            parents: walk.parents,
-            notes: walk.notes,
-            ..Self::default()
-        };
-        for found in listed? {
+        let gather = |mut listing: Self, &(id, parent): &(PackedId, u32)| {
+            let found = list(&walk.parents, id, parent)?;
             listing.notes.merge(&found.notes);
             listing.patches.extend(found.patch);
             listing.maps.extend(found.map);
-        }
+            Ok(listing)
+        };
+        // Pieces in order: rayon keeps it when it joins them.
+        let listed: Result<Self, IngestError> = walk
+            .patches
+            .par_iter()
+            .try_fold(Self::default, gather)
+            .try_reduce(Self::default, |listing, after| Ok(listing.join(after)));
+        let mut listing = listed?;
+        listing.notes.merge(&walk.notes);
+        (listing.parents, listing.s1) = (walk.parents, walk.s1);
         listing.sort();
         Ok(listing)
     }
 
+    fn join(mut self, mut after: Self) -> Self {
+        self.notes.merge(&after.notes);
+        self.patches.append(&mut after.patches);
+        self.maps.append(&mut after.maps);
+        self
+    }
+
     /// Adds the patches of a further folder; those known already stay as they are.
     pub(crate) fn merge(&mut self, other: Self) {
-        let shift = self.parents.len();
+        let shift = place(self.parents.len());
         self.parents.extend(other.parents);
         self.notes.merge(&other.notes);
         let shifted = |p: FolderPatch| FolderPatch {
@@ -84,18 +108,29 @@ impl Listing {
         self.patches.extend(other.patches.into_iter().map(shifted));
         let shifted = |(id, parent)| (id, parent + shift);
         self.maps.extend(other.maps.into_iter().map(shifted));
+        let s1 = other.s1.into_iter();
+        self.s1.extend(s1.map(|(id, parent)| (id, parent + shift)));
         self.sort();
     }
 
     /// The raw patch of a listed one.
     pub(crate) fn raw(&self, patch: &FolderPatch) -> RawPatch {
-        raw(&self.parents, &patch.id, patch.parent)
+        raw(&self.parents, patch.id.unpack(), patch.parent)
     }
 
     fn sort(&mut self) {
-        self.patches.par_sort_by(|a, b| a.id.cmp(&b.id));
-        self.maps.par_sort_by(|a, b| a.0.cmp(&b.0));
+        self.patches.par_sort_by_key(|p| p.id);
+        self.maps.par_sort_by_key(|m| m.0);
         self.maps.dedup_by(|later, first| later.0 == first.0);
+        self.s1.par_sort();
+        let notes = &mut self.notes;
+        self.s1.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same {
+                notes.add(S1_REPEATED, &first.0.text());
+            }
+            same
+        });
         self.drop_repeated();
     }
 
@@ -107,7 +142,7 @@ impl Listing {
             if same {
                 notes.add(
                     "patches found more than once, taken from the first place",
-                    first.id.as_str(),
+                    &first.id.to_string(),
                 );
             }
             same
@@ -116,17 +151,28 @@ impl Listing {
 }
 
 /// The raw patch in folder `parents[parent]`.
-pub(crate) fn raw(parents: &[PathBuf], id: &PatchId, parent: usize) -> RawPatch {
+pub(crate) fn raw(parents: &[PathBuf], id: PatchId, parent: u32) -> RawPatch {
+    let folder = parents[parent as usize].join(id.as_str());
     RawPatch {
-        id: id.clone(),
-        files: RawFiles::Folder(parents[parent].join(id.as_str())),
+        id,
+        files: RawFiles::Folder(folder),
     }
+}
+
+/// Sentinel-1 patches that are met again.
+pub(crate) const S1_REPEATED: &str =
+    "Sentinel-1 patches found more than once, taken from the first place";
+
+/// The index of a folder, in the four bytes that lists keep of it.
+fn place(parent: usize) -> u32 {
+    u32::try_from(parent).unwrap_or(u32::MAX)
 }
 
 #[derive(Default)]
 struct Walk {
     parents: Vec<PathBuf>,
-    patches: Vec<(PatchId, usize)>,
+    patches: Vec<(PackedId, u32)>,
+    s1: Vec<(S1Id, u32)>,
     notes: Notes,
 }
 
@@ -140,8 +186,10 @@ impl Walk {
             let name = entry.file_name();
             if !is_folder(&entry)? {
                 self.note("files not understood", &entry.path());
+            } else if let Some(id) = name.to_str().and_then(|n| n.parse::<PatchId>().ok()) {
+                self.patches.push((PackedId::from(&id), place(parent)));
             } else if let Some(id) = name.to_str().and_then(|n| n.parse().ok()) {
-                self.patches.push((id, parent));
+                self.s1.push((id, place(parent)));
             } else {
                 below.push(name);
             }
@@ -179,14 +227,15 @@ fn is_folder(entry: &DirEntry) -> Result<bool, IngestError> {
 /// What a folder named like a patch holds.
 struct Found {
     patch: Option<FolderPatch>,
-    map: Option<(PatchId, usize)>,
+    map: Option<(PackedId, u32)>,
     notes: Notes,
 }
 
 /// Lists one patch folder. One that holds files, but no band or label file, belongs to something else
 /// (such as the reference maps): it holds no patch.
-fn list(parents: &[PathBuf], id: PatchId, parent: usize) -> Result<Found, IngestError> {
-    let folder = parents[parent].join(id.as_str());
+fn list(parents: &[PathBuf], packed: PackedId, parent: u32) -> Result<Found, IngestError> {
+    let id = packed.unpack();
+    let folder = parents[parent as usize].join(id.as_str());
     let mut notes = Notes::default();
     let mut found = [false; super::raw::FILES];
     for entry in fs::read_dir(&folder).map_err(IngestError::reading(&folder))? {
@@ -201,15 +250,15 @@ fn list(parents: &[PathBuf], id: PatchId, parent: usize) -> Result<Found, Ingest
         }
     }
     let has_map = std::mem::take(&mut found[FileRole::ReferenceMap.index()]);
-    let map = has_map.then(|| (id.clone(), parent));
+    let map = has_map.then_some((packed, parent));
     let empty = !has_map && notes == Notes::default();
     let patch = (empty || found.contains(&true)).then(|| FolderPatch {
-        id,
+        id: packed,
         parent,
         missing: Band::ALL
             .into_iter()
             .filter(|b| !found[b.index()])
-            .collect(),
+            .fold(0, |missing, band| missing | bit(band)),
     });
     Ok(Found { patch, map, notes })
 }

@@ -1,7 +1,7 @@
 //! Where raw patches come from: folders and archives, recognised by content.
 //!
 //! A source gives raw patches: an id, and the bytes or paths of up to twelve band files, a label file
-//! and a reference map. What is not understood is counted in [`Notes`], never dropped in silence.
+//! and a reference map; or Sentinel-1 patches ([`s1`]). What is not understood is counted in [`Notes`], never dropped in silence.
 
 pub(crate) mod archive;
 pub(crate) mod compression;
@@ -12,6 +12,7 @@ mod memory;
 mod notes;
 mod parts;
 mod raw;
+pub(crate) mod s1;
 
 use std::path::{Path, PathBuf};
 
@@ -50,6 +51,7 @@ pub(crate) struct Archive {
 pub(crate) enum Content {
     Patches,
     ReferenceMaps,
+    S1,
 }
 
 /// The path that means standard input.

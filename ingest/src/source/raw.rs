@@ -114,8 +114,7 @@ impl RawPatch {
         match &self.files {
             RawFiles::Memory(files) => files.get(role).map_err(ReadFailure::Flaw),
             RawFiles::Folder(folder) => {
-                let path = folder.join(role.file_name(self.id.as_str()));
-                read_file((CWD, &path), &path, scratch)
+                read_path(&folder.join(role.file_name(self.id.as_str())), scratch)
             }
         }
     }
@@ -165,6 +164,14 @@ impl OpenPatch<'_> {
         let name = role.file_name(self.id.as_str());
         read_file((folder, Path::new(&name)), &path.join(&name), scratch)
     }
+}
+
+/// Reads a file given by its path.
+pub(super) fn read_path<'a>(
+    path: &Path,
+    scratch: &'a mut Vec<u8>,
+) -> Result<&'a [u8], ReadFailure> {
+    read_file((CWD, path), path, scratch)
 }
 
 /// Reads a file, given by a folder and its place in it; `path` is what errors call it.

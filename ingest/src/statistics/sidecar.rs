@@ -74,7 +74,7 @@ fn pull_band(rest: &mut &[u8], band: &mut Counts) -> Option<()> {
     Some(())
 }
 
-fn push(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn push(out: &mut Vec<u8>, mut number: u64) {
     loop {
         let low = (number & 0x7f) as u8;
         number >>= 7;
@@ -86,7 +86,7 @@ fn push(out: &mut Vec<u8>, mut number: u64) {
     }
 }
 
-fn pull(rest: &mut &[u8]) -> Option<u64> {
+pub(super) fn pull(rest: &mut &[u8]) -> Option<u64> {
     let mut number = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, tail) = rest.split_first()?;

@@ -23,7 +23,7 @@ use crate::support::*;
 /// A source, and what an ingest of it gives when nothing happens to it.
 struct Case {
     form: &'static str,
-    source: PathBuf,
+    sources: Vec<PathBuf>,
     summary: IngestSummary,
     expected: BTreeMap<PathBuf, Vec<u8>>,
     trace: Vec<(Point, String)>,
@@ -31,7 +31,7 @@ struct Case {
 
 impl Case {
     fn new(folder: &Path, form: &'static str) -> Self {
-        let source = write_source(folder, form);
+        let sources = write_sources(folder, form);
         let store = folder.join(format!("{form}-expected"));
         let steps = Arc::new(Mutex::new(Vec::new()));
         let (log, root) = (Arc::clone(&steps), store.clone());
@@ -40,20 +40,21 @@ impl Case {
             log.lock().unwrap().push((point, path));
             Ok(())
         });
-        let (summary, expected) = stored(&one_thread(&source, &store));
+        let (summary, expected) = stored(&one_thread(&sources, &store));
         drop(armed);
         let trace = std::mem::take(&mut *steps.lock().unwrap());
         Self {
             form,
-            source,
+            sources,
             summary: timeless(summary),
             expected,
             trace,
         }
     }
 
-    fn all(folder: &Path) -> [Self; 3] {
-        ["folder", "archive", "shuffled"].map(|form| Self::new(folder, form))
+    fn all(folder: &Path) -> [Self; 5] {
+        let forms = ["folder", "archive", "shuffled", "s1-folder", "s1-archive"];
+        forms.map(|form| Self::new(folder, form))
     }
 
     /// The ingest of `store` that was cut off goes on and ends as if nothing had happened.
@@ -63,7 +64,7 @@ impl Case {
             let report = chipmill_store::verify(store, 1).unwrap();
             assert!(report.ok, "{}: {:?}", at(), report.defects);
         }
-        let summary = run(&one_thread(&self.source, store));
+        let summary = run(&one_thread(&self.sources, store));
         let summary = summary.unwrap_or_else(|e| panic!("{}: {}", at(), chain(&e)));
         assert_eq!(timeless(summary), self.summary, "{}", at());
         assert_same(&objects(store), &self.expected);
@@ -73,42 +74,62 @@ impl Case {
 }
 
 /// Folders: a late defect, which makes the last shard needless. Archives: defects in a full unit and
-/// after the last whole patch.
-fn write_source(folder: &Path, form: &str) -> PathBuf {
+/// after the last whole patch. Of Sentinel-1 one patch is defective and one is missing.
+fn write_sources(folder: &Path, form: &str) -> Vec<PathBuf> {
     let source = folder.join(form);
-    let mut patches = v2(if form == "folder" { 9 } else { 11 });
+    let mut patches = v2(if form == "archive" || form == "shuffled" {
+        11
+    } else {
+        9
+    });
+    let mut s1 = s1_of(&patches);
     for patch in patches.iter_mut().skip(3).step_by(7) {
         patch.band(Band::B02).truncate(20_000);
     }
+    s1[2].files[0].1.truncate(20_000);
+    s1.remove(6);
+    let s1_source = folder.join(format!("{form}-radar"));
     match form {
         "folder" => write_folder(&source, &patches),
         "archive" => fs::write(&source, tar(&patches)).unwrap(),
-        _ => {
+        "shuffled" => {
             patches.swap(1, 8);
             fs::write(&source, tar(&patches)).unwrap();
         }
+        "s1-folder" => {
+            write_folder(&source, &patches);
+            write_folder(&s1_source, &s1);
+            return vec![source, s1_source];
+        }
+        _ => {
+            write_folder(&source, &patches);
+            fs::write(&s1_source, tar(&s1)).unwrap();
+            return vec![source, s1_source];
+        }
     }
-    source
+    vec![source]
 }
 
 /// One thread, so that the steps come in the same order every time.
-fn one_thread(source: &Path, store: &Path) -> IngestOptions {
+fn one_thread(sources: &[PathBuf], store: &Path) -> IngestOptions {
     IngestOptions {
         threads: 1,
-        ..options(source, store)
+        sources: sources.to_vec(),
+        ..options(Path::new("none"), store)
     }
 }
 
 /// Temporaries, and the spool.
 fn leftovers(store: &Path) -> Vec<PathBuf> {
     let mut all = files(store);
-    all.retain(|p| p.extension().is_some_and(|e| e == "tmp") || p.ends_with("spool.bin"));
+    let is_spool = |p: &PathBuf| p.ends_with("spool.bin") || p.ends_with("s1_spool.bin");
+    all.retain(|p| p.extension().is_some_and(|e| e == "tmp") || is_spool(p));
     all
 }
 
 /// What an object is, whatever its number.
 fn kind(path: &str) -> &'static str {
-    const OWN: [&str; 9] = [
+    const OWN: [&str; 12] = [
         "plan.json",
         "report.json",
         "stream.json",
@@ -116,6 +137,9 @@ fn kind(path: &str) -> &'static str {
         "spool.bin",
         "spool.json",
         "spool.hist",
+        "s1_spool.bin",
+        "s1_spool.json",
+        "s1_units.parquet",
         "patches.parquet",
         "units.parquet",
     ];
@@ -126,7 +150,10 @@ fn kind(path: &str) -> &'static str {
         ("", "json") => "root",
         (".ingest/units", "json") => "record",
         (".ingest/units", "hist") => "histograms",
+        (".ingest/s1", "json") => "s1 record",
+        (".ingest/s1", "hist") => "s1 counts",
         ("10m" | "20m" | "60m", "0") => "shard",
+        ("s1", "0") => "s1 shard",
         (_, "json") => "node",
         (_, "0") => "small array",
         _ => "folder",
@@ -165,11 +192,15 @@ fn every_point_is_passed_by_an_ingest_of_some_form() {
         "units.parquet",
         "root",
     ];
-    let [folder, archive, shuffled] = cases.each_ref().map(written);
+    let [folder, archive, shuffled, s1_folder, s1_archive] = cases.each_ref().map(written);
     assert_eq!(folder, BTreeSet::from(common));
     assert_eq!(&archive - &folder, BTreeSet::from(["stream.json"]));
     let of_spool = ["unordered", "spool.bin", "spool.hist", "spool.json"];
     assert_eq!(&shuffled - &folder, BTreeSet::from(of_spool));
+    let of_s1 = ["s1 counts", "s1 record", "s1 shard", "s1_units.parquet"];
+    assert_eq!(&s1_folder - &folder, BTreeSet::from(of_s1));
+    let of_s1_spool = ["s1_spool.bin", "s1_spool.json"];
+    assert_eq!(&s1_archive - &s1_folder, BTreeSet::from(of_s1_spool));
 }
 
 /// Also the process that other tests start: then it is told where to die, or for what to wait.
@@ -178,12 +209,13 @@ fn an_ingest_that_no_test_arms_passes_all_points_unnoticed() {
     let variable = |name: &str| std::env::var(format!("CHIPMILL_TEST_{name}")).ok();
     let (Some(source), Some(store)) = (variable("SOURCE"), variable("STORE")) else {
         let dir = memory_dir();
-        let source = write_source(dir.path(), "folder");
-        let (summary, _) = stored(&one_thread(&source, &dir.path().join("store")));
+        let sources = write_sources(dir.path(), "folder");
+        let (summary, _) = stored(&one_thread(&sources, &dir.path().join("store")));
         assert_eq!((summary.patches, summary.quarantined), (8, 1));
         return;
     };
-    let (source, store) = (PathBuf::from(source), PathBuf::from(store));
+    let sources: Vec<_> = std::env::split_paths(&source).collect();
+    let store = PathBuf::from(store);
     let next = AtomicUsize::new(0);
     let die_at = variable("DIE_AT").map(|step| step.parse::<usize>().unwrap());
     let fall_behind = variable("FALL_BEHIND");
@@ -202,15 +234,18 @@ fn an_ingest_that_no_test_arms_passes_all_points_unnoticed() {
         }
         Ok(())
     });
-    run(&one_thread(&source, &store)).unwrap();
+    run(&one_thread(&sources, &store)).unwrap();
     assert_eq!(die_at, None, "the step never came");
 }
 
-fn child(source: &Path, store: &Path) -> Command {
+fn child(sources: &[PathBuf], store: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .arg("an_ingest_that_no_test_arms_passes_all_points_unnoticed")
-        .env("CHIPMILL_TEST_SOURCE", source)
+        .env(
+            "CHIPMILL_TEST_SOURCE",
+            std::env::join_paths(sources).unwrap(),
+        )
         .env("CHIPMILL_TEST_STORE", store)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -223,7 +258,7 @@ fn an_ingest_that_falls_a_pass_behind_replaces_no_shard_of_another() {
     let dir = memory_dir();
     let case = Case::new(dir.path(), "folder");
     let store = dir.path().join("store");
-    let mut behind = child(&case.source, &store)
+    let mut behind = child(&case.sources, &store)
         .env("CHIPMILL_TEST_FALL_BEHIND", "10m/c.1.0.0.0")
         .spawn()
         .unwrap();
@@ -235,7 +270,7 @@ fn an_ingest_that_falls_a_pass_behind_replaces_no_shard_of_another() {
         );
         std::thread::sleep(Duration::from_millis(1));
     }
-    run(&one_thread(&case.source, &store)).unwrap();
+    run(&one_thread(&case.sources, &store)).unwrap();
     assert!(behind.wait().unwrap().success());
     let report = chipmill_store::verify(&store, 1).unwrap();
     assert!(report.ok, "{:?}", report.defects);
@@ -250,7 +285,7 @@ fn finalize_waits_for_a_worker_that_fell_behind() {
     let store = dir.path().join("store");
     let (go, listener) = (AtomicBool::new(false), chipmill_ingest::Silent);
     let stop = AtomicBool::new(false);
-    chipmill_ingest::plan(&one_thread(&case.source, &store), &stop, &listener).unwrap();
+    chipmill_ingest::plan(&one_thread(&case.sources, &store), &stop, &listener).unwrap();
     let work = |unit| chipmill_ingest::work(&store, unit, 1, &stop, &listener).unwrap();
     let (go, waits) = (Arc::new(go), Arc::new(AtomicBool::new(false)));
     let (may_go, is_first) = (Arc::clone(&go), Arc::clone(&waits));
@@ -286,7 +321,7 @@ fn a_process_that_dies_at_any_step_loses_nothing() {
     for case in Case::all(dir.path()) {
         for step in chosen(&case, &mut seen) {
             let store = dir.path().join(format!("{}-{step}", case.form));
-            let status = child(&case.source, &store)
+            let status = child(&case.sources, &store)
                 .env("CHIPMILL_TEST_DIE_AT", step.to_string())
                 .status()
                 .unwrap();
@@ -322,7 +357,7 @@ fn a_step_that_fails_ends_in_an_error_or_full_success_and_loses_nothing() {
                     }
                     Ok(())
                 });
-                let result = run(&one_thread(&case.source, &store));
+                let result = run(&one_thread(&case.sources, &store));
                 drop(armed);
                 let at = || format!("{} step {step}, {:?}", case.form, case.trace[step]);
                 match result {

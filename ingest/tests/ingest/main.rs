@@ -27,6 +27,8 @@ mod resume;
 #[cfg(test)]
 mod selection;
 #[cfg(test)]
+mod sentinel_1;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod twins;

@@ -21,6 +21,7 @@ fn sample(out: &Path, archive: Option<ArchiveKind>) {
         patches: PATCHES,
         seed: 3,
         archive,
+        s1: false,
     })
     .unwrap();
 }

@@ -26,7 +26,7 @@ impl Progress for StopAfter {
     }
 }
 
-fn interrupted(options: &IngestOptions, patches: u64) -> bool {
+pub(crate) fn interrupted(options: &IngestOptions, patches: u64) -> bool {
     let stop = StopAfter {
         patches,
         seen: AtomicU64::new(0),

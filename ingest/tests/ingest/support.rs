@@ -67,6 +67,45 @@ impl Patch {
     }
 }
 
+/// The Sentinel-1 patch of a patch, which its label file names; its pixels follow from `number`.
+pub(crate) fn s1(patch: &Patch, number: u16) -> Patch {
+    let (h, v) = (number / 10, number % 10);
+    // Ordered otherwise than the patches they belong to.
+    let second = 59 - number % 60;
+    let id = format!("S1A_IW_GRDH_1SDV_20170613T1650{second:02}_33UUP_{h}_{v}");
+    let pixel = |i: u16| -6.0 - f32::from(number) / 8.0 - f32::from(i % 113) / 16.0;
+    let band = |offset: f32| s1_tiff(&(0..14_400).map(|i| pixel(i) - offset).collect::<Vec<_>>());
+    let json = format!(
+        r#"{{"labels": [], "corresponding_s2_patch": "{}"}}"#,
+        patch.id
+    );
+    let files = vec![
+        (format!("{id}_VH.tif"), band(7.0)),
+        (format!("{id}_VV.tif"), band(0.0)),
+        (format!("{id}_labels_metadata.json"), json.into_bytes()),
+    ];
+    Patch { id, files }
+}
+
+/// The Sentinel-1 patches of some patches, in the order of their names.
+pub(crate) fn s1_of(patches: &[Patch]) -> Vec<Patch> {
+    let mut all: Vec<_> = patches.iter().zip(0..).map(|(p, n)| s1(p, n)).collect();
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    all
+}
+
+/// A Sentinel-1 file of 120 x 120 pixels in one strip, without georeference.
+fn s1_tiff(pixels: &[f32]) -> Vec<u8> {
+    let mut out = tiff(120, &[]);
+    // Bits a sample, bytes of the strip, sample format: the third, ninth and eleventh entry.
+    for (entry, value) in [(2, 32), (8, 4 * 14_400), (10, 3u32)] {
+        let at = 10 + 12 * entry + 8;
+        out[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    }
+    pixels.iter().for_each(|p| out.extend(p.to_le_bytes()));
+    out
+}
+
 pub(crate) fn v2(count: u16) -> Vec<Patch> {
     (0..count).map(Patch::v2).collect()
 }

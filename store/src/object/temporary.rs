@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::file_name;
+use super::{counted, file_name};
 use crate::fault::{Point, pass};
 
 pub(super) const TEMPORARY: &str = ".tmp";
@@ -28,7 +28,7 @@ impl Temporary {
             let made = OpenOptions::new().write(true).create_new(true).open(&path);
             let file = match made {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
-                file => file?,
+                file => file.map_err(|e| counted(e, target, 0))?,
             };
             let temporary = Self {
                 path,
@@ -44,12 +44,13 @@ impl Temporary {
 
     pub(crate) fn write(&mut self, target: &Path, bytes: &[u8]) -> io::Result<()> {
         pass(Point::WriteTemporary, target)?;
-        self.file.write_all(bytes)
+        let written = self.file.write_all(bytes);
+        written.map_err(|e| counted(e, target, bytes.len()))
     }
 
     pub(super) fn sync(&self, target: &Path) -> io::Result<()> {
         pass(Point::SyncTemporary, target)?;
-        self.file.sync_all()
+        self.file.sync_all().map_err(|e| counted(e, target, 0))
     }
 
     pub(super) fn keep(mut self) {

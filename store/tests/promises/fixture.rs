@@ -9,9 +9,11 @@ use chipmill_schemas::label::{LabelSet, Nomenclature};
 use chipmill_schemas::manifest::Codec;
 use chipmill_schemas::patch::{Georeference, PatchRow, Split};
 use chipmill_schemas::patch_id::DatasetVersion;
+use chipmill_schemas::s1::{Polarisation, S1BandStatistics, S1SetStatistics};
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use chipmill_store::{
-    PatchEncoder, PatchPixels, StoreShape, StoreWriter, UnitRow, patch_ids_digest,
+    Contents, PatchEncoder, PatchPixels, S1Contents, S1Encoder, S1Pixels, StoreShape, StoreWriter,
+    UnitRow, patch_ids_digest,
 };
 use rayon::prelude::*;
 
@@ -22,6 +24,8 @@ pub(crate) const CODECS: [Codec; 3] = [Codec::Lz4, Codec::Zstd, Codec::None];
 pub(crate) struct Fixture {
     pub(crate) rows: Vec<PatchRow>,
     pub(crate) pixels: Vec<PatchPixels>,
+    /// Sentinel-1, where there is any.
+    pub(crate) s1: Vec<Option<S1Pixels>>,
     pub(crate) shape: StoreShape,
 }
 
@@ -30,12 +34,21 @@ impl Fixture {
         Self {
             rows: (0..patches).map(row).collect(),
             pixels: (0..patches).map(pixels).collect(),
+            s1: Vec::new(),
             shape: StoreShape {
                 patches: u64::from(patches),
                 shard_patches,
                 codec,
             },
         }
+    }
+
+    /// With Sentinel-1 for all patches but every third.
+    pub(crate) fn with_s1(mut self) -> Self {
+        let patches = u32::try_from(self.rows.len()).unwrap();
+        let s1 = |index: u32| (index % 3 != 1).then(|| s1_pixels(index));
+        self.s1 = (0..patches).map(s1).collect();
+        self
     }
 
     /// Writes everything but the end: the shards, each as a unit of its own.
@@ -66,11 +79,67 @@ impl Fixture {
     /// Writes a whole store.
     pub(crate) fn write(&self, root: &Path) {
         let units = self.write_shards(root);
+        let s1_units = self.write_s1_shards(root);
+        let s1 = || S1Contents {
+            units: &s1_units,
+            statistics: self.s1_statistics(),
+        };
+        let contents = Contents {
+            units: &units,
+            statistics: self.statistics(),
+            versions: &[DatasetVersion::V2],
+            s1: (!self.s1.is_empty()).then(s1),
+        };
         let writer = self.writer(root);
-        let manifest = writer
-            .finalize(&self.rows, &units, self.statistics(), &[DatasetVersion::V2])
-            .unwrap();
+        let manifest = writer.finalize_contents(&self.rows[..], contents).unwrap();
         assert_eq!(manifest.patches, self.rows.len() as u64);
+    }
+
+    /// Writes the shards of Sentinel-1, each as a unit of its own.
+    pub(crate) fn write_s1_shards(&self, root: &Path) -> Vec<UnitRow> {
+        let encoder = S1Encoder::new(self.shape.codec).unwrap();
+        let writer = self.writer(root);
+        let size = self.shape.shard_patches as usize;
+        let shards = self.s1.chunks(size).zip(self.rows.chunks(size)).zip(0u64..);
+        let write = |((patches, rows), unit): ((&[Option<S1Pixels>], &[PatchRow]), u64)| {
+            let mut shard = writer.begin_s1_shard(unit).unwrap();
+            let mut chunk = Vec::new();
+            for patch in patches {
+                let encoded = patch
+                    .as_ref()
+                    .map(|p| encoder.encode(p, &mut chunk).unwrap());
+                shard.push(encoded.map(|()| &chunk[..])).unwrap();
+            }
+            UnitRow {
+                unit,
+                patch_ids_digest: patch_ids_digest(rows.iter().map(|r| &r.id)),
+                patches: rows.len() as u64,
+                objects: vec![shard.end().unwrap()],
+            }
+        };
+        shards.map(write).collect()
+    }
+
+    /// Of all patches with Sentinel-1, then of each split that occurs among them; by sorting.
+    pub(crate) fn s1_statistics(&self) -> Vec<S1SetStatistics> {
+        let sets = std::iter::once(None).chain(Split::ALL.map(Some));
+        let of = |split: Option<Split>| {
+            let member = |r: &PatchRow| split.is_none() || r.split == split;
+            let all = self.rows.iter().zip(&self.s1);
+            let chosen = all
+                .filter(|(r, _)| member(r))
+                .filter_map(|(_, p)| p.as_ref());
+            let chosen: Vec<_> = chosen.collect();
+            let set = || S1SetStatistics {
+                split,
+                patches: chosen.len() as u64,
+                bands: Polarisation::ALL
+                    .map(|p| s1_band_statistics(p, &chosen))
+                    .to_vec(),
+            };
+            (split.is_none() || !chosen.is_empty()).then(set)
+        };
+        sets.filter_map(of).collect()
     }
 
     /// Of all patches, then of each split that occurs; by sorting.
@@ -123,6 +192,43 @@ fn band_statistics(band: Band, patches: &[&PatchPixels]) -> BandStatistics {
         max: values[count - 1],
         zeros: values.iter().filter(|&&v| v == 0).count() as u64,
     }
+}
+
+fn s1_band_statistics(polarisation: Polarisation, patches: &[&S1Pixels]) -> S1BandStatistics {
+    let values = patches.iter().flat_map(|p| p.slice(polarisation));
+    let (mut values, others): (Vec<f32>, Vec<f32>) = values.partition(|v| v.is_finite());
+    values.sort_unstable_by(f32::total_cmp);
+    let count = values.len();
+    let n = f64::from(u32::try_from(count).unwrap());
+    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+    let spread = values.iter().map(|&v| (f64::from(v) - mean).powi(2));
+    let at = |percent: usize| f64::from(values[(count - 1) * percent / 100]);
+    S1BandStatistics {
+        polarisation,
+        count: count as u64,
+        not_finite: others.len() as u64,
+        mean,
+        std: (spread.sum::<f64>() / n).sqrt(),
+        min: values[0],
+        p1: at(1),
+        p2: at(2),
+        p50: at(50),
+        p98: at(98),
+        p99: at(99),
+        max: values[count - 1],
+    }
+}
+
+/// Decibels with speckle; one pixel is not finite.
+fn s1_pixels(index: u32) -> S1Pixels {
+    let mut pixels = S1Pixels::absent();
+    for (value, i) in pixels.values_mut().iter_mut().zip(0u32..) {
+        let noise = (i ^ index << 17).wrapping_mul(2_654_435_761) >> 16;
+        let noise = f32::from(u16::try_from(noise).unwrap());
+        *value = -8.0 - noise / 4_096.0 - f32::from(u8::from(i >= 14_400)) * 6.5;
+    }
+    pixels.slice_mut(Polarisation::VH)[5] = f32::NEG_INFINITY;
+    pixels
 }
 
 /// Labels, split, flags and georeference come and go with the index, so that unknown occurs for each.

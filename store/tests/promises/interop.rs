@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::label::Nomenclature;
 use chipmill_schemas::patch::PatchRow;
-use chipmill_store::{PatchPixels, digest};
+use chipmill_store::{PatchPixels, S1Pixels, digest};
 use serde_json::{Value, json};
 
 use crate::fixture::{CODECS, Fixture, class_names};
@@ -22,7 +22,7 @@ fn zarr_python_xarray_and_tensorstore_read_what_was_written() {
         Err(reason) => return say(&format!("skipped: interop with Python readers ({reason})")),
     };
     for codec in CODECS {
-        let fixture = Fixture::new(7, 3, codec);
+        let fixture = Fixture::new(7, 3, codec).with_s1();
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("store");
         fixture.write(&store);
@@ -53,9 +53,10 @@ fn expectation(fixture: &Fixture) -> Value {
             .collect::<serde_json::Map<_, _>>()
             .into()
     };
-    let patches = fixture.rows.iter().zip(&fixture.pixels);
-    let patch = |(row, pixels): (&PatchRow, &PatchPixels)| {
+    let patches = fixture.rows.iter().zip(&fixture.pixels).zip(&fixture.s1);
+    let patch = |((row, pixels), s1): ((&PatchRow, &PatchPixels), &Option<S1Pixels>)| {
         json!({
+            "s1": s1.as_ref().map(some_s1),
             "id": row.id,
             "split": row.split,
             "country": row.country,
@@ -100,6 +101,16 @@ fn some_pixels(pixels: &PatchPixels, resolution: Resolution) -> Value {
         .iter()
         .map(|&(b, y, x)| json!([b, y, x, group[[b, y, x]]]))
         .collect()
+}
+
+/// `[polarisation, y, x, value]` of finite pixels at places that tell the axes apart.
+fn some_s1(pixels: &S1Pixels) -> Value {
+    let places = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 3, 118), (1, 119, 5)];
+    let view = pixels.view();
+    let at = places
+        .iter()
+        .map(|&(p, y, x)| json!([p, y, x, view[[p, y, x]]]));
+    at.collect()
 }
 
 /// An interpreter with the packages of `requirements.txt`, made on first use and kept in the target

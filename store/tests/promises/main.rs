@@ -12,3 +12,5 @@ mod interop;
 mod opening;
 #[cfg(test)]
 mod round_trip;
+#[cfg(test)]
+mod sentinel_1;

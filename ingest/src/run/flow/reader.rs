@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
 
 use super::{FlowEnd, Order};
@@ -30,7 +31,7 @@ pub(super) struct Reader<'a, G> {
     order: Order,
     through: Option<PatchId>,
     /// All ids so far, where order does not tell which came before.
-    seen: HashSet<PatchId>,
+    seen: HashSet<PackedId>,
     last: Option<PatchId>,
     spare: Option<Box<MemoryFiles>>,
     gate: G,
@@ -60,8 +61,8 @@ impl<'a, G: Gate> Reader<'a, G> {
     fn read_all(&mut self, sources: &[Source]) -> Result<(), IngestError> {
         for source in sources {
             let notes = match source {
-                // Read already; what it gave is in the catalog.
-                Source::Archive(a) if a.content == Content::ReferenceMaps => continue,
+                // Maps are read already, what they gave is in the catalog; Sentinel-1 comes later.
+                Source::Archive(a) if a.content != Content::Patches => continue,
                 Source::Archive(archive) => archive::stream(archive, self)?,
                 Source::Folder(path) => self.folder(path)?,
             };
@@ -76,8 +77,9 @@ impl<'a, G: Gate> Reader<'a, G> {
     fn folder(&mut self, path: &Path) -> Result<Notes, IngestError> {
         let listing = self.job.pool.install(|| Listing::of(path))?;
         for patch in &listing.patches {
-            let raw = self.wants(&patch.id).then(|| listing.raw(patch));
-            if self.receive(patch.id.clone(), raw).is_break() {
+            let id = patch.id.unpack();
+            let raw = self.wants(&id).then(|| listing.raw(patch));
+            if self.receive(id, raw).is_break() {
                 break;
             }
         }
@@ -92,7 +94,7 @@ impl<'a, G: Gate> Reader<'a, G> {
     /// Whether the patch was met before; under [`Order::Ascending`] also notices disorder.
     fn is_repeated(&mut self, id: &PatchId) -> bool {
         if self.order == Order::Any {
-            return !self.seen.insert(id.clone());
+            return !self.seen.insert(PackedId::from(id));
         }
         let descends = self.last.as_ref().is_some_and(|last| id < last);
         if descends {
@@ -118,7 +120,7 @@ impl<'a, G: Gate> Reader<'a, G> {
 
 impl<G: Gate> Receiver for Reader<'_, G> {
     fn wants(&mut self, id: &PatchId) -> bool {
-        let is_new = !self.is_stored(id) && !self.seen.contains(id);
+        let is_new = !self.is_stored(id) && !self.seen.contains(&PackedId::from(id));
         (is_new || self.job.must_look(id)) && self.job.may_want(id)
     }
 
@@ -151,7 +153,7 @@ impl<G: Gate> Receiver for Reader<'_, G> {
             None => self.job.may_want(&id),
         };
         if !wanted {
-            self.end.excluded.push(id);
+            self.end.excluded.push(PackedId::from(&id));
             self.put_back(patch);
             return ControlFlow::Continue(());
         }

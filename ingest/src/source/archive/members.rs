@@ -81,6 +81,15 @@ impl<R: Read> Members<R> {
     }
 
     fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        let mut padding = [0; size_of::<Header>()];
+        if let Some(padding) = usize::try_from(bytes)
+            .ok()
+            .and_then(|n| padding.get_mut(..n))
+        {
+            self.input.read_exact(padding)?;
+            self.read += bytes;
+            return Ok(());
+        }
         let mut rest = self.input.by_ref().take(bytes);
         let skipped = io::copy(&mut rest, &mut io::sink())?;
         self.read += skipped;
@@ -110,7 +119,7 @@ impl<R: Read> Members<R> {
 
 /// The sum of all bytes, those of the checksum's own field as spaces.
 fn checksum(header: &Header) -> u32 {
+    let sum = |bytes: &[u8]| bytes.iter().map(|&b| u32::from(b)).sum::<u32>();
     let bytes = header.as_bytes();
-    let others = bytes[..148].iter().chain(&bytes[156..]);
-    others.map(|&b| u32::from(b)).sum::<u32>() + 8 * u32::from(b' ')
+    sum(bytes) - sum(&bytes[148..156]) + 8 * u32::from(b' ')
 }

@@ -4,6 +4,7 @@ use tar::{Builder, Header};
 
 use super::super::Compression;
 use super::super::input::Input;
+use super::super::{FILE_CAP, RawFiles};
 use super::*;
 
 const ID: &str = "S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57";
