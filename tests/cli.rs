@@ -37,7 +37,7 @@ fn doctor_names_versions_features_drivers_devices_and_formats() {
             .iter()
             .any(|d| d == "cpu")
     );
-    assert_eq!(doctor["store_formats"]["writes"], "1.0");
+    assert_eq!(doctor["store_formats"]["writes"], "1.1");
     let (text, _) = run(&["doctor"], 0);
     assert!(text.lines().count() >= 6 && text.contains("GDAL"), "{text}");
 }
