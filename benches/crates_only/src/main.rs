@@ -33,6 +33,8 @@ type Failure = Box<dyn Error>;
 struct Policy {
     /// Gain and offset of every band.
     scales: Vec<[f32; 2]>,
+    /// Views rendered so far: two of each chip, in turn.
+    rendered: usize,
     rng: SmallRng,
     resizer: Resizer,
     noise: Normal<f32>,
@@ -60,6 +62,14 @@ impl Policy {
             turns: rng.random_range(0..4),
             sigma: rng.random_bool(0.25).then(|| rng.random_range(0.1..2.0)),
         }
+    }
+
+    fn fill(&mut self, chips: &[Vec<Plane<'static>>], ring: &mut [f32]) -> Result<(), Failure> {
+        for out in ring.chunks_exact_mut(BANDS * PIXELS) {
+            self.view(&chips[self.rendered / 2 % chips.len()], out)?;
+            self.rendered += 1;
+        }
+        Ok(())
     }
 
     fn view(&mut self, chip: &[Plane<'static>], out: &mut [f32]) -> Result<(), Failure> {
@@ -182,6 +192,7 @@ fn main() -> Result<(), Failure> {
     };
     let mut policy = Policy {
         scales: statistics.bands.iter().map(scale).collect(),
+        rendered: 0,
         rng: SmallRng::seed_from_u64(1),
         resizer: Resizer::new(),
         noise: Normal::new(0.0, 0.1)?,
@@ -196,15 +207,18 @@ fn main() -> Result<(), Failure> {
     let (mut views, mut began) = (0_u64, None);
     // The first second warms up.
     for _ in 0.. {
-        for (place, out) in ring.chunks_exact_mut(BANDS * PIXELS).enumerate() {
-            policy.view(&chips[place / 2 % chips.len()], out)?;
-        }
+        policy.fill(&chips, &mut ring)?;
         match began {
             None => began = Some((Instant::now(), on_cpu())),
             Some((wall, _)) if wall.elapsed() < seconds => views += RING as u64,
             Some((wall, cpu)) => {
                 views += RING as u64;
-                report(views, wall, cpu, &ring);
+                let took = (
+                    wall.elapsed(),
+                    on_cpu().zip(cpu).map(|(after, before)| after - before),
+                );
+                let moments = moments(&mut policy, &chips, &mut ring)?;
+                report(views, took, moments);
                 break;
             }
         }
@@ -212,14 +226,28 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(views: u64, wall: Instant, cpu: Option<Duration>, ring: &[f32]) {
-    let wall_s = wall.elapsed().as_secs_f64();
-    let used = on_cpu().zip(cpu).map(|(after, before)| after - before);
-    let cpu_s = used.map_or(wall_s, |used| used.as_secs_f64());
-    let count = ring.len() as f64;
-    let mean = ring.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
-    let squares = ring.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / count;
-    let std = (squares - mean * mean).sqrt();
+/// Mean and standard deviation of the pixels of sixteen rings of views.
+fn moments(
+    policy: &mut Policy,
+    chips: &[Vec<Plane<'static>>],
+    ring: &mut [f32],
+) -> Result<[f64; 2], Failure> {
+    let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
+    for _ in 0..16 {
+        policy.fill(chips, ring)?;
+        for &value in &*ring {
+            sum += f64::from(value);
+            squares += f64::from(value).powi(2);
+            count += 1.0;
+        }
+    }
+    let mean = sum / count;
+    Ok([mean, (squares / count - mean * mean).sqrt()])
+}
+
+fn report(views: u64, (wall, cpu): (Duration, Option<Duration>), [mean, std]: [f64; 2]) {
+    let wall_s = wall.as_secs_f64();
+    let cpu_s = cpu.map_or(wall_s, |used| used.as_secs_f64());
     println!(
         "{{\"views\": {views}, \"wall_s\": {wall_s}, \"cpu_s\": {cpu_s}, \"mean\": {mean}, \
          \"std\": {std}, \"versions\": \"fast_image_resize 6.1, imageproc 0.27, rand_distr 0.6\"}}"
