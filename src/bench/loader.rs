@@ -69,11 +69,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1024, value_name = "MIB")]
     memory: usize,
 
-    /// Batches of a round.
+    /// Batches that are measured; as many come before them, to warm up.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     batches: u64,
 
-    /// Rounds, each of the same batches; the first one more that warms up is not counted.
+    /// Rounds, each of the same batches from a loader of its own.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
     repeats: u16,
 
@@ -81,8 +81,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
 
-    /// Make a BLAKE3 digest of all batches of a round, and hold the rounds' digests against one
-    /// another. Takes time of the consumer's own.
+    /// Make a BLAKE3 digest of the first so many batches of a round, and hold the rounds' digests
+    /// against one another.
     #[arg(long)]
     digest: bool,
 
@@ -132,7 +132,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let machine = Machine::this();
     let store = StoreReader::open(&args.store)?;
     let spec = spec(args, &store)?;
-    round(args, &store, &spec)?;
     let rounds = (0..args.repeats).map(|_| round(args, &store, &spec));
     let rounds = rounds.collect::<anyhow::Result<Vec<_>>>()?;
     let last = rounds.last().context("no round")?;
@@ -199,9 +198,9 @@ fn mixing(store: &StoreReader, spec: &LoaderSpec) -> f64 {
     Mixing::of(&sampler.epoch(0), spec.batch_size, |row| row / shard).ratio()
 }
 
-/// The first batches of a loader of their own; its start, and the memory it sets aside, are counted.
+/// The first batches of a loader warm it up, memory that is written for the first time above all, and
+/// give the digest; as many after them are measured.
 fn round(args: &Args, store: &StoreReader, spec: &LoaderSpec) -> anyhow::Result<Round> {
-    let clock = Clock::start();
     let mut loader = Loader::start(store.clone(), spec.clone())?;
     let mut hasher = args.digest.then(blake3::Hasher::new);
     for _ in 0..args.batches {
@@ -209,6 +208,10 @@ fn round(args: &Args, store: &StoreReader, spec: &LoaderSpec) -> anyhow::Result<
         if let Some(hasher) = &mut hasher {
             take(hasher, &batch);
         }
+    }
+    let clock = Clock::start();
+    for _ in 0..args.batches {
+        loader.next().context("the loader ended early")??;
     }
     Ok(Round {
         wall_s: clock.wall(),
