@@ -15,7 +15,7 @@ use crate::output;
 use crate::progress::Meter;
 
 /// Write the features of a pretrained encoder, one row a patch, into a safetensors file: `features`
-/// f32 [n, d], `rows` u32 [n], `patch_id` u8 [n, w].
+/// f32 (n x d), `rows` u32 (n), `patch_id` u8 (n x w).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     chipmill embed --run runs/dcl --store ben.zarr --out features.safetensors\n  \
