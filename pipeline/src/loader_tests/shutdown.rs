@@ -3,7 +3,8 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::{Batch, LoaderState};
+use crate::augment::{CustomOp, CustomView, Random};
+use crate::{Augmenter, Batch, LoaderState};
 
 #[test]
 fn a_thousand_tiny_epochs_lose_nothing() {
@@ -123,4 +124,60 @@ fn dropping_the_loader_ends_its_threads() {
     assert_eq!(Arc::strong_count(&alive), 2);
     drop(loader);
     assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+/// Panics at every view that shows row 6, in its first view alone.
+#[derive(Debug)]
+struct Cursed;
+
+impl CustomOp for Cursed {
+    fn name(&self) -> &'static str {
+        "cursed"
+    }
+
+    fn apply(&self, view: &mut CustomView<'_>, _: &mut Random) {
+        assert_ne!(view.band_mut(0)[0].to_bits(), 6.0_f32.to_bits(), "row 6");
+    }
+}
+
+#[test]
+fn a_panic_in_an_operation_of_one_view_is_an_error_and_the_loader_goes_on() {
+    let plain = ViewConfig {
+        preset: chipmill_schemas::augment::Preset::None,
+        ..spec().view
+    };
+    let statistics = SetStatistics {
+        split: None,
+        patches: 0,
+        bands: Vec::new(),
+    };
+    let view = || Augmenter::compile(&plain, &statistics).unwrap();
+    let views = Views::compiled(vec![view().with_op(0, Cursed), view()], 2, plain.dtype).unwrap();
+    let source = Scripted(|_| Ok(()));
+    let sampler = spec().sampler(source.patches()).unwrap();
+    let loader = Loader::of(Box::new(source), sampler, views, &spec()).unwrap();
+    let mut errors = 0;
+    for (ordinal, batch) in (0..).zip(loader) {
+        match batch {
+            Ok(batch) => {
+                assert_eq!(batch.ordinal(), ordinal);
+                // The views of all other batches are whole.
+                let row = batch.patches()[0] as f32;
+                let len = batch.view::<f32>(0).unwrap().len() / batch.samples();
+                for view in 0..2 {
+                    let values = &batch.view::<f32>(view).unwrap()[..len];
+                    assert!(values.iter().all(|&v| (v - row).abs() < 1e-3));
+                }
+            }
+            Err(LoaderError::Panicked {
+                at, row, message, ..
+            }) => {
+                assert_eq!((ordinal, at.batch, row), (1, 1, 6));
+                assert!(message.contains("row 6"), "{message}");
+                errors += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(errors, 1);
 }
