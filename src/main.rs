@@ -14,6 +14,7 @@ mod exit;
 mod ingest;
 mod inspect;
 mod output;
+mod painter;
 #[cfg(feature = "train")]
 mod pretrain;
 mod preview;

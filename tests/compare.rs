@@ -122,6 +122,10 @@ fn an_experiment_run_in_parts_and_interrupted_has_the_figures_of_one_run_through
         "curves.csv",
         "comparisons.csv",
         "gradients.json",
+        "features/b16-simclr-s0.json",
+        "features/b16-random-s0.json",
+        "sheets/augmentations.png",
+        "sheets/neighbours-airports.png",
     ] {
         assert!(
             Path::new(&world.made.path("whole")).join(file).is_file(),

@@ -13,7 +13,7 @@ use chipmill_schemas::task::Task;
 use chipmill_store::StoreReader;
 use chipmill_train::TrainError;
 use chipmill_train::pretrain::Pretrain;
-use chipmill_train::probe::{Probe, ProbeDuring, ProbeTarget};
+use chipmill_train::probe::{Probe, ProbeDuring, ProbeTarget, Tested};
 use chipmill_train::trainer::TrainProgress;
 
 use super::Args;
@@ -168,6 +168,18 @@ impl<'a> Job<'a> {
             controls: run.arm.random_encoder || !has_random,
             stop: self.stop,
         }
+    }
+
+    /// What a finished run's encoder makes of the probe's test rows.
+    pub(super) fn tested(&self, run: &PlannedRun<'_>) -> Result<Tested, TrainError> {
+        let path = self.runs.join(run.name());
+        let probe = self.prober(&path, run);
+        probe.tested(&self.target, &self.probe)
+    }
+
+    /// The probe's classes.
+    pub(super) fn classes(&self) -> Vec<String> {
+        self.target.classes()
     }
 
     /// Whether the run's last step has been scored, with the probe that the experiment asks for.

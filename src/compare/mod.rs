@@ -3,6 +3,7 @@
 mod folder;
 mod gradients;
 mod job;
+mod pictures;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,7 +74,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Stopped);
     }
     let outcome = all(args, &job, &runs, &stop)?;
-    let (path, report) = write_comparison(&args.out)?;
+    let (mut path, mut report) = write_comparison(&args.out)?;
+    if report.complete {
+        if !pictures::draw(args, &experiment, &job)? {
+            return Ok(Outcome::Stopped);
+        }
+        (path, report) = write_comparison(&args.out)?;
+    }
     if args.json {
         output::json(&report)?;
     } else {

@@ -31,6 +31,17 @@ pub struct Features {
     pub values: Vec<f32>,
 }
 
+impl Features {
+    /// The features of row `i`, in the order of the rows asked for.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    #[must_use]
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.values[i * self.dim..][..self.dim]
+    }
+}
+
 /// What features are computed from and with.
 #[derive(Debug, Clone, Copy)]
 pub struct Extraction<'a> {

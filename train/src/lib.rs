@@ -11,6 +11,7 @@ pub mod loss;
 pub mod model;
 pub mod monitors;
 pub mod optim;
+pub mod plane;
 pub mod pretrain;
 pub mod probe;
 pub mod resume;

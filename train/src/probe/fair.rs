@@ -113,6 +113,12 @@ impl Division {
         self.parts.train.iter().map(row).collect()
     }
 
+    /// Test rows of the store, ascending, and their classes.
+    pub(super) fn tested(&self) -> (Vec<u32>, Vec<LabelSet>) {
+        let of = |&i: &usize| (self.rows.rows[i], self.rows.truth.classes(i));
+        self.parts.test.iter().map(of).unzip()
+    }
+
     /// Sorts features of [`Self::used_rows`], `[row, dim]`, into train and test.
     pub(super) fn table(&self, dim: usize, values: &[f32]) -> Table {
         let part = |positions: &[usize]| {

@@ -10,6 +10,7 @@ mod run;
 pub mod scores;
 pub mod split;
 pub mod targets;
+mod tested;
 mod untrained;
 
 pub use during::ProbeDuring;
@@ -17,3 +18,4 @@ pub(crate) use during::Watch;
 pub use error::ProbeError;
 pub use run::Probe;
 pub use targets::{ProbeTarget, TargetRows, Truth};
+pub use tested::Tested;

@@ -92,7 +92,7 @@ impl Probe<'_> {
         at_work.report(run, target, &encoder, 0)
     }
 
-    fn extraction<'a>(
+    pub(super) fn extraction<'a>(
         &'a self,
         pretrain: &'a PretrainConfig,
         config: &ProbeConfig,

@@ -60,6 +60,15 @@ impl Truth {
             Self::Multi(truth) => truth[i].contains(class),
         }
     }
+
+    /// The classes of row `i`.
+    #[must_use]
+    pub fn classes(&self, i: usize) -> LabelSet {
+        match self {
+            Self::Single(truth) => std::iter::once(truth[i]).collect(),
+            Self::Multi(truth) => truth[i],
+        }
+    }
 }
 
 /// The store's rows that a target is known for.
