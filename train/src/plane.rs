@@ -101,6 +101,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "features are f32")]
 mod tests {
     use super::*;
 
