@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Made, chipmill, json, run};
 
-const EXPERIMENT: &str = r#"
+pub(crate) const EXPERIMENT: &str = r#"
 name = "tiny"
 question = "Does DCL differ from SimCLR on a tiny store?"
 seeds = [0, 1]
@@ -99,6 +99,8 @@ fn an_experiment_run_in_parts_and_interrupted_has_the_figures_of_one_run_through
     let whole = world.compare("whole", &[]);
     assert_eq!(whole["complete"], true);
     assert_eq!(whole["runs"].as_array().unwrap().len(), 6);
+    assert_eq!(whole["environments"].as_array().unwrap().len(), 1);
+    assert!(whole["environments"][0]["patches"].as_u64() > Some(0));
     let families = whole["families"].as_array().unwrap();
     assert_eq!(families[0]["comparisons"].as_array().unwrap().len() % 2, 0);
 

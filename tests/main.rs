@@ -15,4 +15,5 @@ mod house;
 mod ingest_forms;
 mod real_data;
 mod support;
+mod tutorial;
 mod whole_way;

@@ -122,12 +122,13 @@ fn augmentations(
     let rows: Vec<Row> = rows
         .map(|row| painter.row(row, VIEWS))
         .collect::<anyhow::Result<_>>()?;
-    save(folder, "augmentations", &rows)
+    // Large enough for the parameters below to be read whole.
+    save(folder, "augmentations", &rows, 2)
 }
 
-/// Writes `<name>.png`.
-fn save(folder: &Path, name: &str, rows: &[Row]) -> anyhow::Result<()> {
-    let png = encode_png(&contact_sheet(rows, 1)?)?;
+/// Writes `<name>.png`, images `scale` times their size.
+fn save(folder: &Path, name: &str, rows: &[Row], scale: usize) -> anyhow::Result<()> {
+    let png = encode_png(&contact_sheet(rows, scale)?)?;
     write(&folder.join(format!("{name}.png")), &png)
 }
 

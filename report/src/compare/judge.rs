@@ -287,8 +287,23 @@ fn environments(folder: &ComparisonFolder) -> Vec<Environment> {
             parameters: 0,
             ..environment.clone()
         };
-        if !found.contains(&place) {
-            found.push(place);
+        // An arm that trains nothing selects no patches; that is no other place.
+        let same = |known: &&mut Environment| {
+            let untrained = known.patches == 0 || place.patches == 0;
+            let patches = if untrained {
+                known.patches
+            } else {
+                place.patches
+            };
+            **known
+                == Environment {
+                    patches,
+                    ..place.clone()
+                }
+        };
+        match found.iter_mut().find(same) {
+            Some(known) => known.patches = known.patches.max(place.patches),
+            None => found.push(place),
         }
     }
     found

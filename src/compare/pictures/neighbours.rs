@@ -29,11 +29,8 @@ pub(super) fn sheets(
             .iter()
             .map(|arm| row(store, arm, query, &classes[class], classes))
             .collect::<anyhow::Result<_>>()?;
-        save(
-            folder,
-            &format!("neighbours-{}", plain(&classes[class])),
-            &rows,
-        )?;
+        let name = format!("neighbours-{}", plain(&classes[class]));
+        save(folder, &name, &rows, 1)?;
     }
     Ok(())
 }
@@ -84,7 +81,7 @@ fn row(
     }
     Ok(Row {
         title: format!(
-            "{}\n{same} of the {} nearest test patches have a class of the query",
+            "{}\n{same} of the {} nearest test patches share a class with the query",
             arm.run.arm.title(),
             nearest.len()
         ),
