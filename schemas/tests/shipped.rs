@@ -34,7 +34,7 @@ fn every_configuration_that_is_shipped_is_valid() {
             config.validate().unwrap_or_else(|e| panic!("{name}: {e}"));
         }
     }
-    assert_eq!(experiments, 4);
+    assert_eq!(experiments, 5);
 }
 
 fn shipped(name: &str) -> ExperimentConfig {
