@@ -8,16 +8,19 @@
 //! The folder's form and the statistics are described in `docs/comparison.md`. The folder may be read at
 //! any time: what is missing or still at work is shown as such.
 
+mod controls;
 pub mod endpoint;
 mod figures;
 mod gradients;
 mod html;
 pub mod judge;
+mod markdown;
 mod monitors;
 mod predict;
 pub mod read;
 mod sentences;
 mod tables;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -52,6 +55,10 @@ pub fn render(folder: &ComparisonFolder) -> Rendered {
             tables::comparisons(&report).into_bytes(),
         ),
         ("curves.csv".to_owned(), tables::curves(folder).into_bytes()),
+        (
+            "results.md".to_owned(),
+            markdown::text(folder, &report, &drawings).into_bytes(),
+        ),
     ];
     let svg = |f: &Figure| (format!("plots/{}.svg", f.name), f.svg.file().into_bytes());
     files.extend(drawings.all().map(svg));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chipmill_report::compare::{ComparisonFolder, judge};
 use chipmill_schemas::comparison::{
-    ComparisonReport, ComparisonResult, PredictionOutcome, RunStanding, Verdict,
+    ComparisonReport, ComparisonResult, ControlResult, PredictionOutcome, RunStanding, Verdict,
 };
 use chipmill_schemas::experiment::{Endpoint, ExperimentConfig};
 
@@ -69,6 +69,42 @@ fn known_differences_are_found_and_what_is_level_is_not() {
     assert!(estimate.t_interval.low < 0.03 && estimate.t_interval.high > 0.03);
     let wide = dcl.simultaneous_interval.unwrap();
     assert!(wide.low < estimate.t_interval.low && wide.high > estimate.t_interval.high);
+}
+
+#[test]
+fn controls_stand_beside_the_arms_and_are_named_where_no_arm_reaches_them() {
+    let report = complete(|_| {});
+    let control = |name: &str, endpoint| {
+        let same = |c: &&ControlResult| c.control == name && c.endpoint == endpoint;
+        report.controls.iter().find(same)
+    };
+    let bands = control("band_statistics", Endpoint::ProbeAccuracy).unwrap();
+    assert_eq!((bands.runs, bands.std), (8, Some(0.0)));
+    assert!((bands.mean - compared::BAND_STATISTICS).abs() < 1e-12);
+    assert!(control("majority", Endpoint::ProbeBalancedAccuracy).is_some());
+    // kNN and early area are the encoder's alone, and the random encoder is an arm already.
+    assert!(control("band_statistics", Endpoint::ProbeKnn).is_none());
+    assert!(control("random_encoder", Endpoint::ProbeAccuracy).is_none());
+
+    let folder = tempfile::tempdir().unwrap();
+    compared::write_complete(folder.path(), &experiment()).unwrap();
+    for seed in 0..8 {
+        let path = folder
+            .path()
+            .join(format!("runs/b32-random-s{seed}/probe/notes4.json"));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("0.72", "0.93")).unwrap();
+    }
+    let beaten = judge::judge(&read(folder.path()));
+    let [remark] = &beaten.remarks[..] else {
+        panic!("{:?}", beaten.remarks)
+    };
+    assert!(
+        remark.starts_with(
+            "No arm reaches band statistics (93.0\u{a0}%): the best, DCL, has a mean accuracy of"
+        ),
+        "{remark}"
+    );
 }
 
 #[test]

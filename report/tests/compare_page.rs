@@ -43,6 +43,7 @@ fn the_whole_report_has_every_part_and_needs_nothing_from_anywhere_else() {
         "data:image/png;base64,",
         "chipmill compare experiment.toml --store data/sample-v1.zarr",
         "AMD EPYC 7R13",
+        "Band statistics",
     ] {
         assert!(page.contains(part), "{part}");
     }
@@ -64,6 +65,43 @@ fn the_whole_report_has_every_part_and_needs_nothing_from_anywhere_else() {
     let json = fs::read_to_string(out.join("comparison.json")).unwrap();
     let written: ComparisonReport = serde_json::from_str(&json).unwrap();
     assert_eq!(written, judge::judge(&read(out)));
+}
+
+#[test]
+fn the_markdown_has_whole_tables_and_pictures_that_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    compared::write_complete(out, &experiment()).unwrap();
+    compared::write_extras(out).unwrap();
+    let report = write_comparison(out).unwrap().1;
+    let text = fs::read_to_string(out.join("results.md")).unwrap();
+    let pictures = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'));
+    let pictures: Vec<&str> = pictures.map(|(path, _)| path).collect();
+    assert!(pictures.len() >= 6, "{pictures:?}");
+    for picture in pictures {
+        assert!(out.join(picture).is_file(), "{picture}");
+    }
+    let rows: Vec<&str> = text.lines().filter(|l| l.starts_with('|')).collect();
+    for table in rows.chunk_by(|a, b| a.matches('|').count() == b.matches('|').count()) {
+        assert!(
+            table.len() >= 3 && table[1].starts_with("|---"),
+            "{table:?}"
+        );
+    }
+    let compared: usize = report.families.iter().map(|f| f.comparisons.len()).sum();
+    let verdicts = ["| above |", "| below |", "| no difference detected |"];
+    let judged = verdicts.map(|v| text.matches(v).count());
+    assert_eq!(judged.iter().sum::<usize>(), compared);
+    for part in [
+        "*Band statistics* | 72.0 % (0.0)",
+        "left open",
+        "AMD EPYC 7R13",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
 }
 
 #[test]

@@ -53,6 +53,10 @@ pub struct ComparisonReport {
     pub statistics: StatisticsConfig,
     /// One entry a family.
     pub families: Vec<FamilyResult>,
+    /// What needs no pretraining, by the same probe on the same test patches: one entry a control and
+    /// endpoint.
+    #[serde(default)]
+    pub controls: Vec<ControlResult>,
     /// One entry a prediction, in the experiment's order.
     pub predictions: Vec<PredictionResult>,
     /// One entry a planned run, whether it is there or not.
@@ -144,6 +148,22 @@ pub struct ArmResult {
     pub std: Option<f64>,
     /// Student's t interval of the mean.
     pub interval: Option<Interval>,
+}
+
+/// One endpoint of a control. Controls are scored with the runs of the random encoder, or with every run
+/// where there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ControlResult {
+    /// The entry of the probe, such as `band_statistics` or `majority`.
+    pub control: String,
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// Runs whose probe has it.
+    pub runs: u64,
+    /// Mean over them.
+    pub mean: f64,
+    /// Standard deviation over them (divisor `runs - 1`); 0 for what depends on no seed.
+    pub std: Option<f64>,
 }
 
 /// How p was computed.

@@ -85,17 +85,28 @@ pub fn curve_endpoint(experiment: &ExperimentConfig) -> Endpoint {
 
 fn of_probe(probe: &ProbeReport, endpoint: Endpoint) -> Option<f64> {
     let scores = |name: &str| Some(&probe.entries.iter().find(|e| e.name == name)?.scores);
-    let value = match (endpoint, scores("encoder")?) {
+    match endpoint {
+        Endpoint::ProbeOneVsRest => finite(scores("encoder_one_vs_rest")?.headline()),
+        Endpoint::ProbeKnn => finite(scores("encoder_knn")?.headline()),
+        _ => of_scores(scores("encoder")?, endpoint),
+    }
+}
+
+/// The endpoint's value in the scores of one classifier, where it is a score of just one.
+#[must_use]
+pub fn of_scores(scores: &Scores, endpoint: Endpoint) -> Option<f64> {
+    finite(match (endpoint, scores) {
         (Endpoint::ProbeAccuracy, Scores::SingleLabel(s)) => s.accuracy,
         (Endpoint::ProbeBalancedAccuracy, Scores::SingleLabel(s)) => s.balanced_accuracy,
         (Endpoint::ProbeMacroF1, Scores::SingleLabel(s)) => s.macro_f1,
         (Endpoint::ProbeMacroF1, Scores::MultiLabel(s)) => s.macro_f1,
         (Endpoint::ProbeMacroAp, Scores::MultiLabel(s)) => s.macro_ap,
         (Endpoint::ProbeMicroAp, Scores::MultiLabel(s)) => s.micro_ap,
-        (Endpoint::ProbeOneVsRest, _) => scores("encoder_one_vs_rest")?.headline(),
-        (Endpoint::ProbeKnn, _) => scores("encoder_knn")?.headline(),
         _ => return None,
-    };
+    })
+}
+
+fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 

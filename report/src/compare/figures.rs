@@ -356,8 +356,8 @@ fn feature_map(name: &str, map: &FeatureMap) -> Figure {
         }
         .draw(),
         caption: format!(
-            "{} patches. Two dimensions show some of what is near to what, and nothing of how far \
-             apart classes are.",
+            "{} patches; the few that lie far off are drawn on the border. Two dimensions show some of what \
+             is near to what, and nothing of how far apart classes are.",
             grouped(map.points.len() as u64)
         ),
     }

@@ -1,5 +1,6 @@
 //! The comparison as one HTML file: no script, no font, no image from anywhere else.
 
+mod arms;
 mod findings;
 mod looks;
 mod setup;
@@ -46,7 +47,7 @@ pub(super) fn page(
                     (curves(drawings))
                     (findings::section(folder, report, drawings))
                     (findings::predictions(&folder.experiment, report))
-                    (findings::arms(&folder.experiment, report, drawings))
+                    (arms::section(&folder.experiment, report, drawings))
                     (monitors(drawings))
                     (looks::confusion(drawings))
                     (looks::gradients(drawings))

@@ -12,7 +12,7 @@ use chipmill_schemas::experiment::{
 use chipmill_schemas::run::Environment;
 
 use super::read::{ComparisonFolder, ComparisonRun};
-use super::{endpoint, predict, sentences};
+use super::{controls, endpoint, predict, sentences};
 use crate::health;
 use crate::statistics::random::Random;
 use crate::statistics::{bootstrap, holm, mean, power, sign_flip, std, student};
@@ -94,11 +94,13 @@ pub fn judge(folder: &ComparisonFolder) -> ComparisonReport {
         primary: experiment.endpoints.primary,
         statistics: experiment.statistics.clone(),
         families,
+        controls: controls::controls(folder),
         predictions,
         remarks: remarks(folder, &runs),
         environments: environments(folder),
         runs,
     };
+    report.remarks.extend(controls::remark(experiment, &report));
     report.sentences = sentences::sentences(folder, &report);
     report
 }

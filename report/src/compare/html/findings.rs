@@ -1,18 +1,18 @@
 //! What came out: differences, predictions, arms.
 
 use chipmill_schemas::comparison::{
-    ComparisonReport, ComparisonResult, FamilyResult, PredictionBasis, PredictionOutcome, Verdict,
+    ComparisonReport, ComparisonResult, FamilyResult, PredictionBasis, Verdict,
 };
-use chipmill_schemas::experiment::{Endpoint, Expectation, ExperimentConfig};
+use chipmill_schemas::experiment::{Endpoint, ExperimentConfig};
 use maud::{Markup, html};
 
-use super::super::figures::{Drawings, class};
+use super::super::figures::Drawings;
 use super::super::read::ComparisonFolder;
 use super::super::sentences::{bracketed, estimate_words, level_of, p_text, signed, title};
-use super::folded;
+use super::super::words::{meaning, outcome, verdict};
 use crate::figures::Figure;
 use crate::html::figure_box;
-use crate::number::{counted, fixed, grouped, percent};
+use crate::number::{counted, fixed, percent};
 
 pub(super) fn section(
     folder: &ComparisonFolder,
@@ -121,16 +121,6 @@ fn row(experiment: &ExperimentConfig, c: &ComparisonResult, interval: &str) -> M
     }
 }
 
-fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
-    match verdict {
-        Verdict::Above => ("above", "above"),
-        Verdict::Below => ("below", "below"),
-        Verdict::NoDifference => ("open", "no difference detected"),
-        Verdict::Incomplete => ("open", "seeds missing"),
-        Verdict::EstimateOnly => ("open", "not judged"),
-    }
-}
-
 /// What the seeds of the family can resolve.
 fn notes(
     experiment: &ExperimentConfig,
@@ -209,7 +199,8 @@ pub(super) fn predictions(experiment: &ExperimentConfig, report: &ComparisonRepo
                                             PredictionBasis::Interval => "interval",
                                         }
                                     }
-                                    td data-name="Outcome" { (outcome(p.outcome)) }
+                                    @let (class, words) = outcome(p.outcome);
+                                    td data-name="Outcome" { span.verdict.(class) { (words) } }
                                 }
                             }
                         }
@@ -217,124 +208,5 @@ pub(super) fn predictions(experiment: &ExperimentConfig, report: &ComparisonRepo
                 }
             }
         }
-    }
-}
-
-fn meaning(
-    experiment: &ExperimentConfig,
-    p: &chipmill_schemas::comparison::PredictionResult,
-) -> String {
-    let prediction = &p.prediction;
-    let family = |name: &str| {
-        experiment
-            .family(name)
-            .map_or(name.to_owned(), |f| f.title().to_owned())
-    };
-    let (a, b) = (
-        title(experiment, &prediction.a),
-        title(experiment, &prediction.b),
-    );
-    let mut text = format!(
-        "{a} \u{2212} {b}, {}, {}",
-        p.endpoint.title(),
-        family(&prediction.family)
-    );
-    if let Some(other) = &prediction.than_in {
-        text += &format!(", minus the same at {}", family(other));
-    }
-    text += &match (prediction.expect, prediction.within) {
-        (Expectation::Above, _) => ": above 0".to_owned(),
-        (Expectation::Below, _) => ": below 0".to_owned(),
-        (Expectation::Level, within) => {
-            format!(
-                ": within \u{b1}{} points",
-                fixed(within.unwrap_or(0.0) * 100.0, 1)
-            )
-        }
-    };
-    text
-}
-
-fn outcome(outcome: PredictionOutcome) -> Markup {
-    let (class, words) = match outcome {
-        PredictionOutcome::Met => ("met", "met"),
-        PredictionOutcome::Contradicted => ("contradicted", "not met: contradicted"),
-        PredictionOutcome::Unresolved => ("open", "not met: left open"),
-        PredictionOutcome::Incomplete => ("open", "seeds missing"),
-    };
-    html! { span.verdict.(class) { (words) } }
-}
-
-pub(super) fn arms(
-    experiment: &ExperimentConfig,
-    report: &ComparisonReport,
-    drawings: &Drawings,
-) -> Markup {
-    let figures: Vec<&Figure> = drawings
-        .families
-        .iter()
-        .filter_map(|f| f.arms.first())
-        .collect();
-    let others: Vec<&Figure> = drawings
-        .families
-        .iter()
-        .flat_map(|f| f.arms.iter().skip(1))
-        .collect();
-    html! {
-        section {
-            h2 { "Arms" }
-            @for (family, result) in experiment.families.iter().zip(&report.families) {
-                h3 { (family.title()) }
-                (arm_table(experiment, result))
-            }
-            div.figures { @for figure in &figures { (figure_box(figure)) } }
-            (folded("Secondary endpoints", &others))
-        }
-    }
-}
-
-/// Mean and standard deviation over seeds of every endpoint.
-fn arm_table(experiment: &ExperimentConfig, result: &FamilyResult) -> Markup {
-    let endpoints: Vec<_> = experiment.endpoints.all().collect();
-    let Some(family) = experiment.family(&result.name) else {
-        return html! {};
-    };
-    html! {
-        div.scroll {
-            table.scores {
-                thead {
-                    tr {
-                        th scope="col" { "Arm" }
-                        @for e in &endpoints { th.number scope="col" { (e.title()) } }
-                        th.number scope="col" { "Seeds" }
-                    }
-                }
-                tbody {
-                    @for arm in experiment.arms_of(family) {
-                        @let of_arm = result.arms.iter().filter(|a| a.arm == arm.name);
-                        @let seeds = of_arm.clone().map(|a| a.runs).max().unwrap_or(0);
-                        tr {
-                            th scope="row" {
-                                span class={ "swatch " (class(experiment, arm)) } {}
-                                (arm.title())
-                            }
-                            @for a in of_arm {
-                                td.number data-name=(a.endpoint.title()) {
-                                    @match (a.mean, a.std) {
-                                        (Some(mean), Some(std)) => {
-                                            (percent(mean)) " (" (fixed(std * 100.0, 1)) ")"
-                                        }
-                                        (Some(mean), None) => (percent(mean)),
-                                        _ => "\u{2013}",
-                                    }
-                                }
-                            }
-                            td.number data-name="Seeds" { (grouped(seeds)) }
-                        }
-                    }
-                }
-            }
-        }
-        p.remark { "Mean over seeds, and in brackets their standard deviation in points." }
     }
 }

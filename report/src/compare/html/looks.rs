@@ -76,12 +76,25 @@ fn sheets(folder: &ComparisonFolder) -> Markup {
     html! {
         @for (name, data) in &shown {
             figure.sheet {
-                img alt=(name) src={ "data:image/png;base64," (data) };
-                figcaption { (name) }
+                img alt=(sheet_title(name)) src={ "data:image/png;base64," (data) };
+                figcaption { (sheet_title(name)) }
             }
         }
         @for (name, size) in &named {
             p.remark { code { "sheets/" (name) ".png" } " (" (grouped(*size)) " bytes) is too large for this page." }
         }
+    }
+}
+
+/// `neighbours-arable-land` as `Nearest neighbours: arable land`.
+fn sheet_title(name: &str) -> String {
+    let words = |name: &str| name.replace(['-', '_'], " ");
+    match (name, name.strip_prefix("neighbours-")) {
+        (_, Some(class)) => format!("Nearest neighbours: {}", words(class)),
+        ("augmentations", _) => {
+            "Patches, the encoder's picture of them, and augmented views with what was drawn"
+                .to_owned()
+        }
+        _ => words(name),
     }
 }
