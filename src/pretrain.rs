@@ -8,7 +8,7 @@ use chipmill_schemas::run::{MetricsRow, RunState, RunStatus};
 use chipmill_schemas::task::Task;
 use chipmill_store::StoreReader;
 use chipmill_train::pretrain::Pretrain;
-use chipmill_train::trainer::TrainProgress;
+use chipmill_train::trainer::{TrainProgress, sentence};
 
 use crate::exit::Outcome;
 use crate::output;
@@ -44,7 +44,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "run")]
     resume: Option<PathBuf>,
 
-    /// cpu, cuda or cuda:N.
+    /// cpu, cuda or cuda:N; several GPUs, such as cuda:0,cuda:1, share the micro-batches of a batch,
+    /// whose size must then be set.
     #[arg(long, default_value = "cpu")]
     device: String,
 
@@ -82,7 +83,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.json {
         output::json(&status)?;
     } else {
-        output::result(&sentence(folder, &status))?;
+        output::result(&closing(folder, &status))?;
     }
     Ok(match status.state {
         RunState::Interrupted => Outcome::Stopped,
@@ -133,7 +134,7 @@ fn configuration(args: &Args) -> anyhow::Result<Asked> {
     })
 }
 
-fn sentence(folder: &Path, status: &RunStatus) -> String {
+fn closing(folder: &Path, status: &RunStatus) -> String {
     let what = match status.state {
         RunState::Finished => "finished",
         RunState::Interrupted => "interrupted, checkpoint saved",
@@ -145,7 +146,13 @@ fn sentence(folder: &Path, status: &RunStatus) -> String {
         folder.display(),
         status.step,
         status.max_steps
-    )
+    ) + &collapsed(status)
+}
+
+fn collapsed(status: &RunStatus) -> String {
+    status.collapsed_since.map_or_else(String::new, |since| {
+        format!("; COLLAPSED since step {since}: see train.log")
+    })
 }
 
 struct Shown(Meter);
@@ -161,13 +168,11 @@ impl TrainProgress for Shown {
     }
 
     fn metrics(&self, row: &MetricsRow) {
-        self.0.message(format!(
-            "loss {:.3} acc {:.2} {:.0} pairs/s wait {:.0} %",
-            row.loss,
-            row.contrastive_accuracy,
-            row.pairs_per_s,
-            100.0 * row.data_wait
-        ));
+        self.0.message(sentence(row));
+    }
+
+    fn notice(&self, text: &str) {
+        self.0.line(text);
     }
 
     fn checkpoint(&self, step: u64, _path: &Path) {

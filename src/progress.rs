@@ -123,18 +123,57 @@ impl Plain {
     fn line(&self, unit: &str) -> String {
         let done = output::grouped(self.done);
         let here = self.done - self.first.unwrap_or_default().min(self.done);
-        let per_second = here / self.began.elapsed().as_secs().max(1);
-        let rate = output::grouped(per_second);
+        let seconds = self.began.elapsed().as_secs_f64().max(1e-3);
+        let rate = Rate {
+            count: here,
+            seconds,
+        };
         let message = &self.message;
         match self.total {
             Some(total) => {
-                let left = total.saturating_sub(self.done) / per_second.max(1);
+                let left = rate.time_for(total.saturating_sub(self.done));
                 let total = output::grouped(total);
-                format!("{done} of {total} {unit}, {rate}/s, {left} s to go  {message}")
+                format!("{done} of {total} {unit}, {rate}, {left} to go  {message}")
             }
-            None => format!("{done} {unit}, {rate}/s  {message}"),
+            None => format!("{done} {unit}, {rate}  {message}"),
         }
     }
+}
+
+/// So many in so many seconds.
+#[derive(Clone, Copy)]
+struct Rate {
+    count: u64,
+    seconds: f64,
+}
+
+impl Rate {
+    fn time_for(self, left: u64) -> String {
+        if self.count == 0 {
+            return "unknown time".to_owned();
+        }
+        match self.seconds / count(self.count) * count(left) {
+            s if s < 120.0 => format!("{s:.0} s"),
+            s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+            s => format!("{:.1} h", s / 3600.0),
+        }
+    }
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let per_second = count(self.count) / self.seconds;
+        if per_second < 10.0 {
+            return write!(f, "{per_second:.2}/s");
+        }
+        let whole = self.count / Duration::from_secs_f64(self.seconds).as_secs().max(1);
+        write!(f, "{}/s", output::grouped(whole))
+    }
+}
+
+/// Counts of what passes a meter are far below 2^53.
+const fn count(n: u64) -> f64 {
+    n as f64
 }
 
 fn style(bounded: bool, unit: &str) -> ProgressStyle {
@@ -144,4 +183,20 @@ fn style(bounded: bool, unit: &str) -> ProgressStyle {
         format!("{{spinner}} {{human_pos}} {unit} {{per_sec:.0}} {{elapsed}} {{msg}}")
     };
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_work_has_a_rate_and_a_time_to_go() {
+        let rate = |count, seconds| Rate { count, seconds };
+        assert_eq!(rate(3, 10.0).to_string(), "0.30/s");
+        assert_eq!(rate(3, 10.0).time_for(60), "3 min");
+        assert_eq!(rate(3, 10.0).time_for(30), "100 s");
+        assert_eq!(rate(1, 60.0).time_for(600), "10.0 h");
+        assert_eq!(rate(0, 5.0).time_for(9), "unknown time");
+        assert_eq!(rate(23_100, 10.0).to_string(), "2,310/s");
+    }
 }

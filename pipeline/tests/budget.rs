@@ -4,57 +4,19 @@
 
 #![cfg(test)]
 
+#[path = "support/counting.rs"]
+mod counting;
 #[path = "support/tiny_store.rs"]
 mod tiny_store;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chipmill_pipeline::{KeepLast, Loader, LoaderError, LoaderSpec, Order, Pages};
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::config::{OnCorrupt, ViewConfig, ViewType};
 use chipmill_store::{PatchPixels, StoreReader};
-
-/// The system's allocator, with counts.
-struct Counting;
-
-static BYTES: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-static CALLS: AtomicUsize = AtomicUsize::new(0);
-
-fn took(bytes: usize) {
-    CALLS.fetch_add(1, SeqCst);
-    let now = BYTES.fetch_add(bytes, SeqCst) + bytes;
-    MOST.fetch_max(now, SeqCst);
-}
-
-// SAFETY: every call goes to the system's allocator with the arguments it came with; what is added
-// touches two counters and no memory. `realloc` is the trait's own, by way of `alloc` and `dealloc`, so
-// that old and new memory are counted while both are there.
-#[expect(unsafe_code, reason = "an allocator that counts")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        took(layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        took(layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size(), SeqCst);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::{BYTES, CALLS, MOST};
 
 /// One test at a time.
 fn turn() -> MutexGuard<'static, ()> {

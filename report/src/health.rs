@@ -1,12 +1,10 @@
 //! What a reader must know before any figure: how the run stands, and whether it is sound.
 
-use chipmill_schemas::run::{MetricsRow, RunState};
+use chipmill_schemas::run::{Collapse, MetricsRow, RunState};
 
 use crate::number;
 use crate::read::RunFolder;
 
-/// Projections spread less than this share of an even spread over the sphere have collapsed.
-const COLLAPSED_BELOW: f64 = 0.1;
 /// More waiting than this is worth a word.
 const MUCH_WAITING: f64 = 0.25;
 
@@ -75,9 +73,15 @@ fn diverged(run: &RunFolder) -> Option<Finding> {
 
 fn collapsed(run: &RunFolder) -> Option<Finding> {
     let row = run.metrics.last()?;
+    let (output, batch) = (run.config.projection.output, run.config.loader.batch_size);
     let even = even_spread(run);
-    if !row.embedding_std.is_finite() || row.embedding_std >= COLLAPSED_BELOW * even {
-        return None;
+    if row.collapse(output, batch)? == Collapse::Line {
+        return alert(format!(
+            "Collapsed: at step {} the projections' effective rank is {}. All patches are mapped to \
+             nearly the same line; a falling loss says nothing here.",
+            number::grouped(row.step),
+            number::short(row.rank_me.unwrap_or(f64::NAN)),
+        ));
     }
     alert(format!(
         "Collapsed: at step {} the projections' standard deviation is {}, where an even spread over \

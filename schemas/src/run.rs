@@ -9,6 +9,25 @@ fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64,
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
+/// Projections have collapsed to a point when their standard deviation is less than this share of that of
+/// an even spread over the sphere, `1 / sqrt(dimension)`.
+pub const POINT_BELOW: f64 = 0.1;
+/// They have collapsed to a line when their effective rank is below this, where 8 or more was possible.
+pub const LINE_BELOW: f64 = 2.0;
+/// Ranks are judged where so many are possible.
+const RANKS: u32 = 8;
+
+/// How the projections of a batch have collapsed: what is learnt then tells patches apart no more, whatever
+/// the loss says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Collapse {
+    /// All of them to nearly the same point of the sphere.
+    Point,
+    /// All of them to nearly the same line through its centre.
+    Line,
+}
+
 /// One line of `metrics.jsonl`. A number that is not finite stands there as `null`.
 ///
 /// After a resume, steps may be logged again with a higher `attempt`: readers keep the last row of a
@@ -72,6 +91,9 @@ pub struct MetricsRow {
     /// Effective rank of the projections (`RankMe`), 1 to their width.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank_me: Option<f64>,
+    /// How the projections have collapsed; absent when they have not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapsed: Option<Collapse>,
     /// Probe of the encoder as it is at this step: accuracy of the multinomial classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_accuracy: Option<f64>,
@@ -96,6 +118,19 @@ pub struct MetricsRow {
 }
 
 impl MetricsRow {
+    /// Whether the projections of this row's batch have collapsed, with a head of so many outputs and
+    /// batches of so many patches: [`POINT_BELOW`], [`LINE_BELOW`]. A row without a measurement has not.
+    #[must_use]
+    pub fn collapse(&self, output: u32, batch_size: u32) -> Option<Collapse> {
+        let even = f64::from(output).sqrt().recip();
+        if self.embedding_std < POINT_BELOW * even {
+            return Some(Collapse::Point);
+        }
+        let judged = output.min(batch_size) >= RANKS;
+        let low = judged && self.rank_me.is_some_and(|rank| rank < LINE_BELOW);
+        low.then_some(Collapse::Line)
+    }
+
     /// The row of a step at which nothing but a probe was measured, such as step 0: every monitor is
     /// NaN.
     #[must_use]
@@ -147,6 +182,10 @@ pub struct RunStatus {
     pub checkpoint: Option<u64>,
     /// Why it failed.
     pub message: Option<String>,
+    /// The first row's step since which the projections have been collapsed in every row; absent while they
+    /// are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collapsed_since: Option<u64>,
 }
 
 /// `environment.json`: where and with what a run was made.
@@ -193,6 +232,22 @@ mod tests {
         assert!(back.loss.is_nan() && back.gradient_norm.is_nan());
         assert_eq!((back.step, back.weight_norm), (7, 0.0));
         assert!(serde_json::from_str::<MetricsRow>("{\"step\": 7}").is_err());
+    }
+
+    #[test]
+    fn a_point_and_a_line_are_collapse_and_an_even_spread_is_not() {
+        let row = |embedding_std, rank| MetricsRow {
+            embedding_std,
+            rank_me: Some(rank),
+            ..MetricsRow::default()
+        };
+        // An even spread over 256 dimensions has 1 / 16.
+        assert_eq!(row(0.06, 90.0).collapse(256, 128), None);
+        assert_eq!(row(0.0063, 90.0).collapse(256, 128), None);
+        assert_eq!(row(0.0062, 90.0).collapse(256, 128), Some(Collapse::Point));
+        assert_eq!(row(0.06, 1.9).collapse(256, 128), Some(Collapse::Line));
+        assert_eq!(row(0.06, 1.9).collapse(256, 4), None);
+        assert_eq!(MetricsRow::unmeasured(0, 0).collapse(256, 128), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use chipmill_store::StoreReader;
 use chipmill_train::TrainError;
 use chipmill_train::pretrain::Pretrain;
 use chipmill_train::probe::{Probe, ProbeDuring, ProbeTarget, Tested};
-use chipmill_train::trainer::TrainProgress;
+use chipmill_train::trainer::{TrainProgress, sentence};
 
 use super::Args;
 use crate::progress::Meter;
@@ -217,13 +217,10 @@ impl TrainProgress for Shown<'_> {
     }
 
     fn metrics(&self, row: &MetricsRow) {
-        let probe = row
-            .probe_accuracy
-            .or(row.probe_macro_ap)
-            .map_or(String::new(), |score| format!(" probe {score:.3}"));
-        self.meter.message(format!(
-            "loss {:.3}{probe} {:.0} pairs/s",
-            row.loss, row.pairs_per_s
-        ));
+        self.meter.message(sentence(row));
+    }
+
+    fn notice(&self, text: &str) {
+        self.meter.line(text);
     }
 }

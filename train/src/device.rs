@@ -28,6 +28,12 @@ pub enum DeviceError {
         /// The devices that exist.
         found: String,
     },
+    /// One GPU cannot be two.
+    #[error("`{asked}` names a GPU twice")]
+    Twice {
+        /// What was asked for.
+        asked: String,
+    },
     /// The build could use it, the machine has none.
     #[error("`{asked}` does not exist on this machine; found: {found}")]
     Absent {
@@ -111,6 +117,30 @@ pub fn parse_device(text: &str) -> Result<Device, DeviceError> {
     })
 }
 
+/// Turns names separated by commas, such as `cuda:0,cuda:1`, into devices that exist. A GPU stands there
+/// once; `cpu,cpu` shares the work as two GPUs would, without being faster.
+///
+/// # Errors
+/// [`DeviceError`] naming what was asked for and what exists.
+pub fn parse_devices(text: &str) -> Result<Vec<Device>, DeviceError> {
+    let mut devices = Vec::new();
+    for name in text.split(',') {
+        let device = parse_device(name)?;
+        if name != "cpu" && devices.contains(&device) {
+            let asked = text.to_owned();
+            return Err(DeviceError::Twice { asked });
+        }
+        devices.push(device);
+    }
+    Ok(devices)
+}
+
+/// The first of the devices that are named.
+pub(crate) fn first_device(text: &str) -> Result<Device, DeviceError> {
+    let first = text.split_once(',').map_or(text, |(first, _)| first);
+    parse_device(first)
+}
+
 /// The devices that exist, by name, such as `["cpu", "cuda:0"]`.
 #[must_use]
 pub fn devices() -> Vec<String> {
@@ -138,6 +168,15 @@ mod tests {
             error.contains("`cuda:99`") && error.contains("cpu"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn several_devices_are_separated_by_commas() {
+        assert_eq!(parse_devices("cpu").unwrap().len(), 1);
+        assert_eq!(parse_devices("cpu,cpu").unwrap().len(), 2);
+        for text in ["cpu,", ",cpu", "cpu, cpu", "cpu;cpu"] {
+            assert!(parse_devices(text).is_err(), "{text}");
+        }
     }
 
     #[test]

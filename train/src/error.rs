@@ -73,6 +73,19 @@ pub enum TrainError {
     /// The device cannot be used.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A device would have nothing to do.
+    #[error(
+        "{devices} devices are to share the micro-batches of a batch, of which there are {parts}: set \
+         `micro_batch_size` to {largest} or less, a divisor of `loader.batch_size`, or give fewer devices"
+    )]
+    TooFewParts {
+        /// Devices asked for.
+        devices: usize,
+        /// Micro-batches of a batch.
+        parts: usize,
+        /// Patches in a part, at most.
+        largest: usize,
+    },
     /// The selection names a task or label that does not exist.
     #[error(transparent)]
     Task(#[from] TaskError),

@@ -20,5 +20,5 @@ pub mod schedule;
 pub mod study;
 pub mod trainer;
 
-pub use device::{DeviceError, devices, parse_device};
+pub use device::{DeviceError, devices, parse_device, parse_devices};
 pub use error::TrainError;

@@ -14,11 +14,11 @@ use chipmill_schemas::task::{Task, TaskError};
 use chipmill_store::StoreReader;
 
 use crate::checkpoint::{Checkpoint, Checkpoints};
-use crate::device::parse_device;
+use crate::device::{first_device, parse_devices};
 use crate::environment;
 use crate::error::TrainError;
 use crate::model::{ContrastiveModel, weights};
-use crate::optim::Adam;
+use crate::optim::Optimizer;
 use crate::probe::{ProbeDuring, Watch};
 use crate::resume::forbidden_changes;
 use crate::run_dir::RunDir;
@@ -33,7 +33,7 @@ pub struct Pretrain<'a> {
     pub store: &'a StoreReader,
     /// The run folder.
     pub run: &'a Path,
-    /// `cpu`, `cuda` or `cuda:N`.
+    /// `cpu`, `cuda` or `cuda:N`, or several: [`parse_devices`].
     pub device: &'a str,
     /// Tasks from files, known to `selection.exclude_task` besides the built-in ones.
     pub tasks: &'a [Task],
@@ -65,12 +65,13 @@ struct Selected {
 /// A run that may begin or go on: everything is checked.
 struct Ready<'c> {
     config: &'c PretrainConfig,
-    device: Device,
+    devices: Vec<Device>,
     watch: Option<Watch<'c>>,
     selected: Selected,
     loader: Loader,
     state: Progressing,
     saved: Option<u64>,
+    collapsed_since: Option<u64>,
 }
 
 impl<'p> Pretrain<'p> {
@@ -82,16 +83,17 @@ impl<'p> Pretrain<'p> {
     pub fn start(&self, config: &PretrainConfig) -> Result<RunStatus, TrainError> {
         config.validate()?;
         RunDir::check_vacant(self.run)?;
-        let device = parse_device(self.device)?.autodiff();
+        let devices = self.devices(config)?;
         let selected = self.select(config, self.tasks)?;
         let ready = Ready {
             config,
             loader: self.loader(config, &selected, LoaderState::default())?,
-            state: initial_state(config, &device),
-            device,
+            state: initial_state(config, &devices[0]),
+            devices,
             watch: self.watch()?,
             selected,
             saved: None,
+            collapsed_since: None,
         };
         let (run, _lock) = RunDir::create(self.run, config)?;
         if let Some(task) = &ready.selected.excluded {
@@ -123,8 +125,11 @@ impl<'p> Pretrain<'p> {
         if let Some(status) = status.as_ref().filter(|s| is_finished(s, config)) {
             return Ok(status.clone());
         }
-        let attempt = status.map_or(0, |s| s.attempt + 1);
-        let ready = self.ready_again(&run, config, &checkpoints, checkpoint.as_ref())?;
+        let attempt = status.as_ref().map_or(0, |s| s.attempt + 1);
+        let mut ready = self.ready_again(&run, config, &checkpoints, checkpoint.as_ref())?;
+        // What was found after the checkpoint will be found again.
+        let since = status.and_then(|s| s.collapsed_since);
+        ready.collapsed_since = since.filter(|&since| since <= ready.state.step);
         run.write_config(config)?;
         self.train(&run, attempt, ready)
     }
@@ -139,7 +144,7 @@ impl<'p> Pretrain<'p> {
     where
         'p: 'c,
     {
-        let device = parse_device(self.device)?.autodiff();
+        let devices = self.devices(config)?;
         let kept = run.task()?;
         let tasks = kept.as_ref().map_or(self.tasks, std::slice::from_ref);
         let selected = self.select(config, tasks)?;
@@ -149,22 +154,39 @@ impl<'p> Pretrain<'p> {
         }
         let position = checkpoint.map(|c| c.meta.loader).unwrap_or_default();
         let state = match checkpoint {
-            Some(checkpoint) => restored_state(config, &device, checkpoints, checkpoint)?,
-            None => initial_state(config, &device),
+            Some(checkpoint) => restored_state(config, &devices[0], checkpoints, checkpoint)?,
+            None => initial_state(config, &devices[0]),
         };
         Ok(Ready {
             config,
             loader: self.loader(config, &selected, position)?,
             state,
-            device,
+            devices,
             watch: self.watch()?,
             selected,
             saved: checkpoint.map(|c| c.meta.step),
+            collapsed_since: None,
         })
     }
 
+    /// For training. Several share the parts of a batch, whose size must therefore be given: no loss
+    /// depends on how many they are.
+    fn devices(&self, config: &PretrainConfig) -> Result<Vec<Device>, TrainError> {
+        let devices = parse_devices(self.device)?;
+        let (batch, part) = (config.loader.batch_size, config.micro_batch_size);
+        let parts = batch.checked_div(part).unwrap_or(1) as usize;
+        if parts < devices.len() {
+            return Err(TrainError::TooFewParts {
+                devices: devices.len(),
+                parts,
+                largest: batch as usize / devices.len(),
+            });
+        }
+        Ok(devices.into_iter().map(Device::autodiff).collect())
+    }
+
     fn watch(&self) -> Result<Option<Watch<'p>>, TrainError> {
-        let of = |asked| Watch::new(asked, self.store, parse_device(self.device)?);
+        let of = |asked| Watch::new(asked, self.store, first_device(self.device)?);
         self.probe.map(of).transpose()
     }
 
@@ -241,11 +263,12 @@ impl<'p> Pretrain<'p> {
             config: ready.config,
             store: self.store,
             run,
-            device: &ready.device,
+            devices: &ready.devices,
             attempt,
             selection_digest: &ready.selected.digest,
             stop: self.stop,
             watch: ready.watch,
+            collapsed_since: ready.collapsed_since,
         };
         Trainer::new(
             setting,
@@ -281,6 +304,7 @@ pub(crate) fn initial_model(config: &PretrainConfig, device: &Device) -> Contras
         &config.encoder,
         &config.projection,
         bands,
+        config.view.side as usize,
         config.seed,
         device,
     )
@@ -290,7 +314,7 @@ fn initial_state(config: &PretrainConfig, device: &Device) -> Progressing {
     Progressing {
         step: 0,
         model: initial_model(config, device),
-        optimizer: Adam::new(config.optimizer),
+        optimizer: Optimizer::new(config.optimizer),
     }
 }
 
@@ -301,7 +325,7 @@ fn restored_state(
     checkpoint: &Checkpoint,
 ) -> Result<Progressing, TrainError> {
     let step = checkpoint.meta.step;
-    let optimizer = Adam::from_safetensors(config.optimizer, &checkpoint.optimizer, device)
+    let optimizer = Optimizer::from_safetensors(config.optimizer, &checkpoint.optimizer, device)
         .map_err(|e| checkpoints.damaged(step, format!("optimizer.safetensors: {e}")))?;
     Ok(Progressing {
         step,

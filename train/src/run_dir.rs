@@ -6,6 +6,7 @@
 //!        environment.json  where and with what
 //!        status.json       rewritten atomically
 //!        metrics.jsonl     append-only
+//!        train.log         append-only: what was said, with times
 //!        checkpoints/step-N/   probe/<target>.json
 //!        .lock             held by the process at work
 //! ```
@@ -24,9 +25,11 @@ use serde::de::DeserializeOwned;
 use crate::error::{TrainError, io_error};
 
 mod events;
+mod log;
 mod metrics;
 
 pub use events::EventWriter;
+pub use log::TrainLog;
 pub use metrics::{MetricsWriter, read_metrics};
 
 const CONFIG: &str = "config.toml";
@@ -217,6 +220,14 @@ impl RunDir {
         MetricsWriter::open(&self.root.join("metrics.jsonl"))
     }
 
+    /// Opens the log for appending; `attempt` stands in every line.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`] naming the file.
+    pub fn train_log(&self, attempt: u32) -> Result<TrainLog, TrainError> {
+        TrainLog::open(&self.root.join("train.log"), attempt)
+    }
+
     /// Every whole metrics row, in the order written.
     ///
     /// # Errors
@@ -347,6 +358,7 @@ mod tests {
             attempt: 1,
             checkpoint: Some(2),
             message: None,
+            collapsed_since: None,
         };
         run.write_status(&status).unwrap();
         run.write_task(&Task::notes4()).unwrap();

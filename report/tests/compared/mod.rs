@@ -313,6 +313,7 @@ pub(crate) fn write_run(
         attempt: 0,
         checkpoint: (step > 0).then_some(step),
         message: None,
+        collapsed_since: None,
     };
     let rows = if max_steps == 0 {
         Vec::new()

@@ -81,6 +81,7 @@ pub(crate) fn status(state: RunState, step: u64) -> RunStatus {
         attempt: 0,
         checkpoint: (step >= 200).then_some(step / 200 * 200),
         message: None,
+        collapsed_since: None,
     }
 }
 

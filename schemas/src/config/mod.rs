@@ -1,6 +1,7 @@
 //! Configurations: defaults, then a TOML file, then `--set key=value`; unknown keys are errors.
 
 mod loader;
+mod optimizer;
 mod resolve;
 mod view;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::selection::Selection;
 
 pub use loader::{LoaderConfig, OnCorrupt, OrderKind};
+pub use optimizer::{OptimizerConfig, OptimizerKind};
 pub use resolve::{ConfigError, resolve};
 pub use view::{BandChoice, NamedBands, Normalise, ViewChange, ViewConfig, ViewType};
 
@@ -61,10 +63,24 @@ impl Default for EncoderConfig {
     }
 }
 
+/// What the projection head sees of the encoder's last feature map.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadInput {
+    /// Its spatial mean: the features.
+    #[default]
+    Mean,
+    /// All of it, flattened: the notes' original. The first dense layer then has as many times more
+    /// weights as the map has pixels, and fits `view.side` alone.
+    Flatten,
+}
+
 /// The projection head: dense, batch norm, `ReLU`, dense without bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProjectionConfig {
+    /// What the head sees. Probes and `embed` use the spatial mean in any case.
+    pub input: HeadInput,
     /// Width of the hidden layer.
     pub hidden: u32,
     /// Width of the projections.
@@ -74,6 +90,7 @@ pub struct ProjectionConfig {
 impl Default for ProjectionConfig {
     fn default() -> Self {
         Self {
+            input: HeadInput::Mean,
             hidden: 2_048,
             output: 256,
         }
@@ -129,48 +146,6 @@ impl Default for LossConfig {
     }
 }
 
-/// Which optimiser.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OptimizerKind {
-    /// Adam with coupled L2 on kernels only: `weight_decay` is added to the gradient (the notes).
-    #[default]
-    Adam,
-    /// Adam with decoupled weight decay, on kernels only.
-    Adamw,
-}
-
-/// The optimiser.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct OptimizerConfig {
-    /// Which.
-    pub kind: OptimizerKind,
-    /// Learning rate, > 0.
-    pub learning_rate: f64,
-    /// Decay of the first moment.
-    pub beta1: f32,
-    /// Decay of the second moment.
-    pub beta2: f32,
-    /// Added to the root of the corrected second moment.
-    pub epsilon: f32,
-    /// Weight decay, on convolution and dense kernels only.
-    pub weight_decay: f32,
-}
-
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self {
-            kind: OptimizerKind::Adam,
-            learning_rate: 1e-3,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 1e-6,
-        }
-    }
-}
-
 /// Learning rate over time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -209,6 +184,10 @@ pub struct PretrainConfig {
     pub checkpoint_every_steps: u64,
     /// How many checkpoints are kept.
     pub keep_checkpoints: u32,
+    /// Patches that are encoded at a time, 0 for the whole batch: memory grows with these, while the loss
+    /// sees all of `loader.batch_size`, at the price of a second forward pass. Divides the batch size; 2
+    /// or more, for batch norm takes its statistics from these.
+    pub micro_batch_size: u32,
     /// Which patches.
     pub selection: Selection,
     /// How patches become views.
@@ -235,6 +214,7 @@ impl Default for PretrainConfig {
             log_every_steps: 10,
             checkpoint_every_steps: 200,
             keep_checkpoints: 2,
+            micro_batch_size: 0,
             selection: Selection::default(),
             view: ViewConfig::default(),
             loader: LoaderConfig::default(),
@@ -253,17 +233,6 @@ impl PretrainConfig {
     /// # Errors
     /// [`ConfigError::BadValue`] naming the first key that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let bad = |key: &str, message: String| ConfigError::BadValue {
-            key: key.to_owned(),
-            message,
-        };
-        let positive = |key: &str, value: f64| {
-            if value.is_finite() && value > 0.0 {
-                Ok(())
-            } else {
-                Err(bad(key, format!("is {value}, expected a number above 0")))
-            }
-        };
         let at_least = |key: &str, value: u64, least: u64| {
             if value >= least {
                 Ok(())
@@ -273,8 +242,7 @@ impl PretrainConfig {
         };
         positive("loss.temperature", f64::from(self.loss.temperature))?;
         positive("loss.sigma", f64::from(self.loss.sigma))?;
-        positive("optimizer.learning_rate", self.optimizer.learning_rate)?;
-        positive("optimizer.epsilon", f64::from(self.optimizer.epsilon))?;
+        self.optimizer.validate()?;
         at_least("max_steps", self.max_steps, 1)?;
         at_least("log_every_steps", self.log_every_steps, 1)?;
         at_least("checkpoint_every_steps", self.checkpoint_every_steps, 1)?;
@@ -283,6 +251,7 @@ impl PretrainConfig {
         at_least("projection.hidden", self.projection.hidden.into(), 1)?;
         at_least("projection.output", self.projection.output.into(), 1)?;
         self.loader.validate()?;
+        self.check_micro_batches()?;
         self.view.validate()?;
         let own = self.view.each.len();
         if own != 0 && own != VIEWS {
@@ -293,6 +262,31 @@ impl PretrainConfig {
         }
         Ok(())
     }
+
+    fn check_micro_batches(&self) -> Result<(), ConfigError> {
+        let (batch, part) = (self.loader.batch_size, self.micro_batch_size);
+        if part == 0 || (part >= 2 && batch.is_multiple_of(part)) {
+            return Ok(());
+        }
+        let message = format!(
+            "is {part}, expected 0, or 2 or more that `loader.batch_size` = {batch} is a multiple of"
+        );
+        Err(bad("micro_batch_size", message))
+    }
+}
+
+fn bad(key: &str, message: String) -> ConfigError {
+    ConfigError::BadValue {
+        key: key.to_owned(),
+        message,
+    }
+}
+
+fn positive(key: &str, value: f64) -> Result<(), ConfigError> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(bad(key, format!("is {value}, expected a number above 0")))
 }
 
 #[cfg(test)]

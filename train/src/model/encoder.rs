@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use chipmill_schemas::config::{EncoderConfig, EncoderKind};
+use chipmill_schemas::config::{EncoderConfig, EncoderKind, Stem};
 
 use super::builder::Builder;
 use super::{Resnet, Small};
@@ -43,11 +43,29 @@ impl Encoder {
     /// # Shapes
     /// `[sample, band, y, x]`, f32, to `[sample, feature]`; features are not negative.
     pub fn forward(&self, view: Tensor<4>) -> Tensor<2> {
+        spatial_mean(self.last_map(view))
+    }
+
+    /// The last layer.
+    ///
+    /// # Shapes
+    /// `[sample, band, y, x]`, f32, to `[sample, feature, y, x]`, not negative, with sides
+    /// `map_side` of the view's.
+    pub(super) fn last_map(&self, view: Tensor<4>) -> Tensor<4> {
         match self {
-            Self::Small(encoder) => encoder.forward(view),
-            Self::Resnet(encoder) => encoder.forward(view),
+            Self::Small(encoder) => encoder.last_map(view),
+            Self::Resnet(encoder) => encoder.last_map(view),
         }
     }
+}
+
+/// Side of the last layer for views of a side: every layer of stride 2 halves it, rounding up.
+pub(super) const fn map_side(config: &EncoderConfig, side: usize) -> usize {
+    let halvings = match (config.kind, config.stem) {
+        (EncoderKind::Small, _) | (_, Stem::SmallImage) => 3,
+        (_, Stem::Standard) => 5,
+    };
+    side.div_ceil(1 << halvings)
 }
 
 /// `[sample, channel, y, x]` to `[sample, channel]`.

@@ -19,6 +19,7 @@ use chipmill_schemas::config::{EncoderConfig, ProjectionConfig};
 
 use builder::Builder;
 pub use encoder::Encoder;
+use encoder::{map_side, spatial_mean};
 pub(crate) use named::{NamePath, is_kernel};
 pub use projection::Projection;
 pub use resnet::Resnet;
@@ -48,7 +49,8 @@ pub struct Embedding {
 }
 
 impl ContrastiveModel {
-    /// A model with initial weights from a seed; `bands` is the number of bands of a view.
+    /// A model with initial weights from a seed; `bands` and `side` are those of a view. Only a head that
+    /// flattens is bound to the side.
     ///
     /// The same seed gives the same weights on every device. For training, pass an autodiff device.
     #[must_use]
@@ -56,13 +58,15 @@ impl ContrastiveModel {
         encoder: &EncoderConfig,
         projection: &ProjectionConfig,
         bands: usize,
+        side: usize,
         seed: u64,
         device: &Device,
     ) -> Self {
         let build = Builder::new(seed, device);
+        let side = map_side(encoder, side);
         let encoder = Encoder::new(&build.below("encoder"), encoder, bands);
-        let projection =
-            Projection::new(&build.below("projection"), projection, encoder.features());
+        let head = build.below("projection");
+        let projection = Projection::new(&head, projection, encoder.features(), side);
         Self {
             encoder,
             projection,
@@ -85,8 +89,9 @@ impl ContrastiveModel {
     /// # Shapes
     /// `view`: `[sample, band, y, x]`, f32.
     pub fn forward(&self, view: Tensor<4>) -> Embedding {
-        let features = self.encoder.forward(view);
-        let projections = self.projection.forward(features.clone());
+        let map = self.encoder.last_map(view);
+        let features = spatial_mean(map.clone());
+        let projections = self.projection.forward(map, features.clone());
         Embedding {
             features,
             projections,

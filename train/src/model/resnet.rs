@@ -12,7 +12,6 @@ use burn::tensor::activation::relu;
 use chipmill_schemas::config::Stem;
 
 use super::builder::Builder;
-use super::encoder::spatial_mean;
 
 /// How deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +94,8 @@ impl Resnet {
     }
 
     /// # Shapes
-    /// `[sample, band, y, x]` to `[sample, feature]`, f32.
-    pub fn forward(&self, view: Tensor<4>) -> Tensor<2> {
+    /// `[sample, band, y, x]` to `[sample, feature, y, x]`, f32.
+    pub fn last_map(&self, view: Tensor<4>) -> Tensor<4> {
         let stem = relu(self.bn1.forward(self.conv1.forward(view)));
         let stem = match &self.maxpool {
             Some(pool) => pool.forward(stem),
@@ -104,7 +103,7 @@ impl Resnet {
         };
         let layers = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
         let blocks = layers.into_iter().flatten();
-        spatial_mean(blocks.fold(stem, |x, block| block.forward(x)))
+        blocks.fold(stem, |x, block| block.forward(x))
     }
 }
 

@@ -8,7 +8,6 @@ use burn::tensor::activation::relu;
 use chipmill_schemas::config::Stem;
 
 use super::builder::Builder;
-use super::encoder::spatial_mean;
 
 /// Four times 3 x 3 convolution, batch norm, `ReLU`, with `w`, `2w`, `4w` and `4w` channels, then
 /// the spatial mean.
@@ -55,12 +54,11 @@ impl Small {
     }
 
     /// # Shapes
-    /// `[sample, band, y, x]` to `[sample, feature]`, f32.
-    pub fn forward(&self, view: Tensor<4>) -> Tensor<2> {
+    /// `[sample, band, y, x]` to `[sample, feature, y, x]`, f32.
+    pub fn last_map(&self, view: Tensor<4>) -> Tensor<4> {
         let x = relu(self.bn1.forward(self.conv1.forward(view)));
         let x = relu(self.bn2.forward(self.conv2.forward(x)));
         let x = relu(self.bn3.forward(self.conv3.forward(x)));
-        let x = relu(self.bn4.forward(self.conv4.forward(x)));
-        spatial_mean(x)
+        relu(self.bn4.forward(self.conv4.forward(x)))
     }
 }

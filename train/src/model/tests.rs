@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use chipmill_schemas::config::{EncoderConfig, EncoderKind, ProjectionConfig, Stem};
+use chipmill_schemas::config::{EncoderConfig, EncoderKind, HeadInput, ProjectionConfig, Stem};
 
 use super::ContrastiveModel;
 use super::weights::{HostTensor, WeightsError, from_safetensors, read, to_safetensors, write};
 use crate::init::Draws;
 
 const HEAD: ProjectionConfig = ProjectionConfig {
+    input: HeadInput::Mean,
     hidden: 12,
     output: 5,
 };
@@ -24,7 +25,14 @@ fn model(
     seed: u64,
     device: &Device,
 ) -> ContrastiveModel {
-    ContrastiveModel::new(&EncoderConfig { kind, width, stem }, &HEAD, 3, seed, device)
+    ContrastiveModel::new(
+        &EncoderConfig { kind, width, stem },
+        &HEAD,
+        3,
+        8,
+        seed,
+        device,
+    )
 }
 
 fn small(seed: u64) -> ContrastiveModel {
@@ -71,6 +79,68 @@ fn every_encoder_gives_features_and_projections_of_its_width() {
             }
         }
     }
+}
+
+#[test]
+fn a_head_that_flattens_takes_the_whole_map_of_every_encoder() {
+    let device = device();
+    let head = ProjectionConfig {
+        input: HeadInput::Flatten,
+        ..HEAD
+    };
+    for kind in [
+        EncoderKind::Small,
+        EncoderKind::Resnet18,
+        EncoderKind::Resnet50,
+    ] {
+        for stem in [Stem::Standard, Stem::SmallImage] {
+            for side in [8, 17, 33] {
+                let encoder = EncoderConfig {
+                    kind,
+                    width: 4,
+                    stem,
+                };
+                let model = ContrastiveModel::new(&encoder, &head, 3, side, 0, &device).valid();
+                let seen = model.forward(view(2, side, &device));
+                assert_eq!(seen.projections.dims(), [2, 5], "{kind:?} {stem:?} {side}");
+                // Features stay the spatial mean, which a probe uses.
+                let features = model.encoder.forward(view(2, side, &device));
+                assert_eq!(seen.features.into_data(), features.into_data());
+            }
+        }
+    }
+}
+
+/// With the same weight for every pixel of a feature, the flattened map is the mean times its pixels.
+#[test]
+fn a_flattened_map_is_read_feature_by_feature_and_row_by_row() {
+    let device = device();
+    let encoder = EncoderConfig {
+        kind: EncoderKind::Small,
+        width: 2,
+        stem: Stem::Standard,
+    };
+    let of = |input| {
+        let head = ProjectionConfig { input, ..HEAD };
+        ContrastiveModel::new(&encoder, &head, 3, 32, 0, &device)
+    };
+    let mean = of(HeadInput::Mean);
+    let mut file = tensors(&mean);
+    let kernel = file.get_mut("projection.fc1.weight").unwrap();
+    let (pixels, features) = (16, 8);
+    let spread = kernel
+        .values
+        .iter()
+        .flat_map(|&w| vec![w / pixels as f32; pixels]);
+    *kernel = HostTensor {
+        values: spread.collect(),
+        shape: vec![12, features * pixels],
+    };
+    let flat = from_safetensors(of(HeadInput::Flatten), &write(&file, None).unwrap()).unwrap();
+    let x = view(3, 32, &device);
+    let projections = |model: &ContrastiveModel| model.valid().forward(x.clone()).projections;
+    let off = (projections(&mean) - projections(&flat)).abs().max();
+    assert!(off.into_scalar::<f32>() < 1e-5);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::model::NamePath;
 
@@ -35,6 +35,47 @@ impl Gradients {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tensor<1>> {
         self.by_name.get(name)
+    }
+
+    /// Scales all gradients by `min(1, largest / (|g| + 1e-6))`, where `|g|` is the norm of all of them
+    /// together: `PyTorch`'s `clip_grad_norm_`. Gradients within the bound keep their bits; the norm stays
+    /// on the device. One gradient that is not finite makes all of them so.
+    #[must_use]
+    pub fn clipped(self, largest: f64) -> Self {
+        let square = |gradient: &Tensor<1>| gradient.clone().square().sum();
+        let squares: Vec<_> = self.by_name.values().map(square).collect();
+        if squares.is_empty() {
+            return self;
+        }
+        let norm = Tensor::cat(squares, 0).sum().sqrt();
+        let factor = norm.add_scalar(1e-6).recip().mul_scalar(largest);
+        let factor = factor.clamp_max(1.0);
+        let scaled = |(name, gradient): (String, Tensor<1>)| (name, gradient * factor.clone());
+        Self {
+            by_name: self.by_name.into_iter().map(scaled).collect(),
+        }
+    }
+
+    /// The same on another device, which is without autodiff.
+    #[must_use]
+    pub fn to_device(self, device: &Device) -> Self {
+        let moved = |(name, gradient): (String, Tensor<1>)| (name, gradient.to_device(device));
+        Self {
+            by_name: self.by_name.into_iter().map(moved).collect(),
+        }
+    }
+
+    /// Adds the gradients of another part of the same loss.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        for (name, gradient) in other.by_name {
+            let sum = match self.by_name.remove(&name) {
+                Some(own) => own + gradient,
+                None => gradient,
+            };
+            self.by_name.insert(name, sum);
+        }
+        self
     }
 
     /// Names in order with their gradients.

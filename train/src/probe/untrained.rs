@@ -51,6 +51,7 @@ impl Probe<'_> {
             attempt: 0,
             checkpoint: None,
             message: None,
+            collapsed_since: None,
         })?;
         Ok(report)
     }

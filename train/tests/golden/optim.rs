@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use chipmill_schemas::config::{OptimizerConfig, OptimizerKind};
-use chipmill_train::optim::{Adam, Gradients};
+use chipmill_train::optim::{Gradients, Optimizer};
 use serde_json::Value;
 
 use crate::shared::{assert_close, device, json, numbers};
@@ -35,6 +35,7 @@ fn config(case: &Value) -> Option<OptimizerConfig> {
         beta2: number("beta2")? as f32,
         epsilon: number("eps")? as f32,
         weight_decay: number("weight_decay")? as f32,
+        ..OptimizerConfig::default()
     })
 }
 
@@ -51,7 +52,7 @@ fn five_steps_of_adam_and_adamw_agree_with_the_reference() {
         let mut model = Kernel {
             weight: Param::from_tensor(start),
         };
-        let mut adam = Adam::new(config);
+        let mut adam = Optimizer::new(config);
         for (t, gradient) in reference["grads"].as_array().unwrap().iter().enumerate() {
             // The loss whose gradient is the given one.
             let gradient = row(&numbers(gradient), &device);

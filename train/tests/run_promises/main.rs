@@ -10,6 +10,7 @@ mod bad_input;
 mod during;
 mod embed;
 mod kill;
+mod options;
 mod probe;
 mod resume;
 mod run;
