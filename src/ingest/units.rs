@@ -23,6 +23,8 @@ pub(super) enum Step {
     Work(WorkArgs),
     /// Complete the store when all units are finished.
     Finalize(FinalizeArgs),
+    /// Print job files of a planned ingest, for an engine.
+    Emit(Box<super::emit::EmitArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +77,7 @@ pub(super) fn run(step: &Step) -> anyhow::Result<Outcome> {
         Step::Plan(args) => plan(args),
         Step::Work(args) => work(args),
         Step::Finalize(args) => finalize(args),
+        Step::Emit(args) => super::emit::run(args),
     }
 }
 
