@@ -3,4 +3,5 @@
 
 mod compare;
 mod ingest;
+mod page;
 mod world;
