@@ -1,5 +1,5 @@
 //! docs/cluster.md, line by line: every command of it runs, on sample data, with programs in the place of the
-//! engines that do at once what these would do in time.
+//! engines that do at once what these would do in time. And the tables of docs/scaling.md.
 
 use std::path::Path;
 use std::process::Command;
@@ -99,4 +99,18 @@ fn every_command_of_the_page_runs() {
     ] {
         assert!(Path::new(&world.path(made)).is_file(), "{made}");
     }
+}
+
+#[test]
+fn the_tables_on_scaling_are_what_the_model_makes_of_the_measurements() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/scaling");
+    let mut model = Command::new("python3");
+    model.arg(folder.join("model.py")).arg("--check");
+    model.args(["plan.json", "units.json"].map(|name| folder.join(name)));
+    let Ok(output) = model.output() else {
+        println!("skipped: needs python3");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }
