@@ -3,6 +3,7 @@
 #
 #   scripts/test.sh            everything
 #   scripts/test.sh FILTER     only tests whose name contains FILTER (no doc tests)
+#   CHIPMILL_ENGINES=1 scripts/test.sh     also what takes minutes, on Ray and Slurm
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/install.sh
@@ -22,6 +23,12 @@ else
 fi
 if [ $# -eq 0 ]; then
     cargo test --release --locked --workspace --doc 2>&1 | tee -a "$log" || failed=1
+fi
+
+if [ $# -eq 0 ] && [ "${CHIPMILL_ENGINES:-}" = 1 ]; then
+    for engine in engines/*/test.sh; do
+        "$engine" 2>&1 | tee -a "$log" || failed=1
+    done
 fi
 
 # A test that lacks something it needs says so and passes: nobody shall overlook it.

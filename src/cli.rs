@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Embed(crate::embed::Args),
     /// Run an experiment, arms x seeds, and judge it with statistics.
     #[cfg(feature = "train")]
-    Compare(crate::compare::Args),
+    Compare(Box<crate::compare::Args>),
     /// Write the HTML report of a run or a comparison, or serve it while it is at work.
     Report(crate::report::Args),
     /// Measure this machine: reading, augmenting, loading, opening.

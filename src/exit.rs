@@ -24,8 +24,31 @@ impl Outcome {
     }
 }
 
+/// Another process is at work on what was asked for.
+#[cfg(feature = "train")]
+#[derive(Debug)]
+pub(crate) struct Busy(pub(crate) String);
+
+#[cfg(feature = "train")]
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "another process is at work on {}; try again later",
+            self.0
+        )
+    }
+}
+
+#[cfg(feature = "train")]
+impl std::error::Error for Busy {}
+
 /// 75 for what may pass when tried again, else 2.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+    #[cfg(feature = "train")]
+    if error.is::<Busy>() {
+        return ExitCode::from(75);
+    }
     let temporary = error
         .chain()
         .filter_map(|c| c.downcast_ref::<std::io::Error>())

@@ -9,6 +9,8 @@ mod completions;
 mod doctor;
 #[cfg(feature = "train")]
 mod embed;
+#[cfg(any(feature = "ingest", feature = "train"))]
+mod emit;
 mod exit;
 #[cfg(feature = "ingest")]
 mod ingest;

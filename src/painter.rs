@@ -113,6 +113,7 @@ impl<'a> Painter<'a> {
 }
 
 /// A patch in true colour, stretched from its own 2nd to its 98th percentile.
+#[cfg(feature = "train")]
 pub(crate) fn recorded(
     store: &StoreReader,
     index: u32,

@@ -10,6 +10,7 @@ mod bench;
 mod cli;
 mod compare;
 mod crash;
+mod engines;
 mod errors;
 mod house;
 mod ingest_forms;

@@ -74,6 +74,30 @@ pub enum IngestError {
         /// The store.
         store: PathBuf,
     },
+    /// The plan was made by another version of the program.
+    #[error(
+        "{plan} was made by {found}, this is {this}: all steps of one ingest take one version; run that \
+         one here, or plan again with this one for a new folder",
+        plan = plan.display()
+    )]
+    OtherVersion {
+        /// The plan.
+        plan: PathBuf,
+        /// The program that made it.
+        found: String,
+        /// The program that reads it.
+        this: &'static str,
+    },
+    /// A folder of the plan's sources is not there.
+    #[error(
+        "{folder} of the planned source is not here; the folders of the source must have the same \
+         paths on every machine that works on units",
+        folder = folder.display()
+    )]
+    NoSourceHere {
+        /// The folder above the patches.
+        folder: PathBuf,
+    },
     /// The plan has no such unit.
     #[error("there is no unit {unit}; the plan has {units}, numbered from 0")]
     NoUnit {

@@ -21,6 +21,7 @@ pub mod sample;
 mod source;
 mod statistics;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -145,7 +146,7 @@ pub fn ingest(
 /// Planning the same again is no work and gives the same; another plan is refused.
 ///
 /// # Errors
-/// As [`ingest`]; [`IngestError::Options`] when a source is an archive, which only one process can
+/// As [`ingest`]; [`IngestError::NoUnits`] when a source is an archive, which only one process can
 /// read.
 pub fn plan(
     options: &IngestOptions,
@@ -155,21 +156,31 @@ pub fn plan(
     run::engine::plan(options, stop, progress)
 }
 
-/// Works on one unit of a planned store. A finished unit is no work and gives the same summary; of
-/// several processes at one unit, exactly one record wins, and all would write the same bytes.
+/// What [`plan()`] gave, from the plan that a store's folder holds.
+///
+/// # Errors
+/// [`IngestError::NoPlan`], [`IngestError::NoUnits`] for archives, [`IngestError::OtherVersion`].
+pub fn planned(store: &Path) -> Result<PlanSummary, IngestError> {
+    run::engine::planned(store)
+}
+
+/// Works on units of a planned store, one after the other; a range may reach beyond the last one. The plan
+/// is read once. A finished unit is no work and gives the same summary; of several processes at one unit,
+/// exactly one record wins, and all would write the same bytes.
 ///
 /// A unit with defective patches is finished as well: its record names them.
 ///
 /// # Errors
-/// [`IngestError::NoPlan`], [`IngestError::NoUnit`], and what [`ingest`] fails with.
+/// [`IngestError::NoPlan`], [`IngestError::OtherVersion`], [`IngestError::NoUnit`],
+/// [`IngestError::NoSourceHere`], and what [`ingest`] fails with. Units that were finished stay so.
 pub fn work(
     store: &Path,
-    unit: u64,
+    units: &[Range<u64>],
     threads: usize,
     stop: &AtomicBool,
     progress: &dyn Progress,
-) -> Result<UnitSummary, IngestError> {
-    run::engine::work(store, unit, threads, stop, progress)
+) -> Result<Vec<UnitSummary>, IngestError> {
+    run::engine::work(store, units, threads, stop, progress)
 }
 
 /// Completes a planned store whose units are all finished. Where units found defective patches, the

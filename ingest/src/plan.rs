@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chipmill_schemas::ingest::Defect;
 use chipmill_schemas::packed_id::PackedId;
@@ -14,12 +14,15 @@ use chipmill_schemas::patch_id::PatchId;
 use chipmill_schemas::s1::S1Id;
 use serde::{Deserialize, Serialize};
 
-use crate::IngestOptions;
 use crate::catalog::Catalog;
 use crate::source::Notes;
+use crate::{IngestError, IngestOptions, record};
 
 /// Layout of the files in `.ingest`; another number is refused.
 const LAYOUT: &str = "2";
+
+/// The program that plans, and whose steps may work on a plan.
+pub(crate) const WRITER: &str = concat!("chipmill ", env!("CARGO_PKG_VERSION"));
 
 /// Everything that decides over the result, by name.
 pub(crate) type Terms = BTreeMap<String, String>;
@@ -31,6 +34,9 @@ pub(crate) struct Plan {
     pub(crate) fingerprint: String,
     /// What the plan depends on.
     pub(crate) terms: Terms,
+    /// The program that planned. Units of one store are made by one version.
+    #[serde(default)]
+    pub(crate) writer: String,
     /// What was asked for; paths are absolute.
     pub(crate) options: IngestOptions,
     /// The patches of folders; `None` when archives are among the sources, which tell their patches
@@ -39,6 +45,59 @@ pub(crate) struct Plan {
     /// Sentinel-1, where a source of it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) s1: Option<S1Plan>,
+}
+
+/// What every layout of a plan has.
+#[derive(Deserialize)]
+struct Origin {
+    #[serde(default)]
+    terms: Terms,
+    #[serde(default)]
+    writer: String,
+}
+
+impl Plan {
+    /// Reads a plan, `None` when there is none.
+    ///
+    /// # Errors
+    /// [`IngestError::OtherVersion`] for one of another layout, [`IngestError::Record`] for a damaged one.
+    pub(crate) fn load(path: &Path) -> Result<Option<Self>, IngestError> {
+        let damaged = match record::load(path) {
+            Err(error @ IngestError::Record { .. }) => error,
+            plan => return plan,
+        };
+        let origin: Option<Origin> = record::load(path).unwrap_or_default();
+        Err(match origin {
+            Some(origin) if !is_of_this_layout(&origin.terms) => {
+                other_version(path, &origin.writer)
+            }
+            _ => damaged,
+        })
+    }
+
+    /// Refuses a plan whose units another version makes: two versions may write other bytes for one unit,
+    /// and of two processes at it, one's shard would stand beside the other's record.
+    pub(crate) fn check_writer(&self, path: &Path) -> Result<(), IngestError> {
+        if self.writer == WRITER && is_of_this_layout(&self.terms) {
+            return Ok(());
+        }
+        Err(other_version(path, &self.writer))
+    }
+}
+
+fn is_of_this_layout(terms: &Terms) -> bool {
+    terms.get("layout").is_some_and(|layout| layout == LAYOUT)
+}
+
+fn other_version(path: &Path, writer: &str) -> IngestError {
+    let unnamed = || "an earlier version, which did not sign".to_owned();
+    IngestError::OtherVersion {
+        plan: path.to_owned(),
+        found: Some(writer.to_owned())
+            .filter(|w| !w.is_empty())
+            .unwrap_or_else(unnamed),
+        this: WRITER,
+    }
 }
 
 /// The Sentinel-1 sources.

@@ -33,6 +33,12 @@ fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// The experiment that a folder keeps, `None` where there is none.
+pub(super) fn kept(out: &Path) -> anyhow::Result<Option<ExperimentConfig>> {
+    let kept = out.join(KEPT);
+    kept.is_file().then(|| read_experiment(&kept)).transpose()
+}
+
 /// Makes the folder, or finds that it is this experiment's already.
 pub(super) fn settle(out: &Path, experiment: &ExperimentConfig) -> anyhow::Result<()> {
     let kept = out.join(KEPT);

@@ -9,17 +9,12 @@ use chipmill_schemas::task::Task;
 use chipmill_train::TrainError;
 use chipmill_train::study::GradientStudy;
 
-use super::Args;
 use super::job::Job;
 use crate::progress::say;
 
 /// Makes `gradients.json` unless it is there or not asked for; `false` when a signal came.
-pub(super) fn study(
-    args: &Args,
-    experiment: &ExperimentConfig,
-    job: &Job<'_>,
-) -> anyhow::Result<bool> {
-    let path = args.out.join("gradients.json");
+pub(super) fn study(experiment: &ExperimentConfig, job: &Job<'_>) -> anyhow::Result<bool> {
+    let path = job.out.join("gradients.json");
     let Some(asked) = experiment.gradients.as_ref().filter(|_| !path.exists()) else {
         return Ok(true);
     };
@@ -64,7 +59,7 @@ pub(super) fn study(
         rows,
     };
     let text = serde_json::to_vec_pretty(&result).context("the study cannot be written")?;
-    let part = args
+    let part = job
         .out
         .join(format!("gradients.{}.tmp", std::process::id()));
     std::fs::write(&part, text)

@@ -16,7 +16,6 @@ use chipmill_train::pretrain::Pretrain;
 use chipmill_train::probe::{Probe, ProbeDuring, ProbeTarget, Tested};
 use chipmill_train::trainer::{TrainProgress, sentence};
 
-use super::Args;
 use crate::progress::Meter;
 
 /// What became of a run.
@@ -38,6 +37,7 @@ pub(super) struct Job<'a> {
     pub(super) store: &'a StoreReader,
     pub(super) stop: &'a AtomicBool,
     pub(super) device: &'a str,
+    pub(super) out: &'a Path,
     experiment: &'a ExperimentConfig,
     runs: PathBuf,
     target: ProbeTarget,
@@ -49,7 +49,7 @@ pub(super) struct Job<'a> {
 impl<'a> Job<'a> {
     /// Resolves what the experiment says of the probe, and every run's configuration.
     pub(super) fn new(
-        args: &'a Args,
+        (out, device): (&'a Path, &'a str),
         experiment: &'a ExperimentConfig,
         store: &'a StoreReader,
         stop: &'a AtomicBool,
@@ -74,9 +74,10 @@ impl<'a> Job<'a> {
         Ok(Self {
             store,
             stop,
-            device: &args.device,
+            device,
+            out,
             experiment,
-            runs: args.out.join("runs"),
+            runs: out.join("runs"),
             target,
             probe,
             tasks,
@@ -182,18 +183,33 @@ impl<'a> Job<'a> {
         self.target.classes()
     }
 
+    /// Whether nothing is left to do for a run: it was scored, or it diverged, which is a result.
+    pub(super) fn is_decided(&self, run: &PlannedRun<'_>) -> anyhow::Result<bool> {
+        let path = self.runs.join(run.name());
+        Ok(self.has_failed(run) || self.is_scored(&path, self.steps(run)?))
+    }
+
+    /// Whether a run ended without a score.
+    pub(super) fn has_failed(&self, run: &PlannedRun<'_>) -> bool {
+        let path = self.runs.join(run.name());
+        status(&path).is_some_and(|s| s.state == RunState::Failed)
+    }
+
     /// Whether the run's last step has been scored, with the probe that the experiment asks for.
     fn is_scored(&self, path: &Path, steps: u64) -> bool {
         let file = path.join(format!("probe/{}.json", self.target.name()));
         let report = std::fs::read(file)
             .ok()
             .and_then(|text| serde_json::from_slice::<ProbeReport>(&text).ok());
-        let status = std::fs::read(path.join("status.json"))
-            .ok()
-            .and_then(|text| serde_json::from_slice::<RunStatus>(&text).ok());
-        let is_finished = status.is_some_and(|s| s.state == RunState::Finished && s.step == steps);
+        let is_finished =
+            status(path).is_some_and(|s| s.state == RunState::Finished && s.step == steps);
         is_finished && report.is_some_and(|r| r.step == steps && r.config == self.probe)
     }
+}
+
+fn status(path: &Path) -> Option<RunStatus> {
+    let text = std::fs::read(path.join("status.json")).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// The encoder's headline score.

@@ -4,6 +4,7 @@ mod folder;
 mod gradients;
 mod job;
 mod pictures;
+mod steps;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,24 +28,40 @@ use job::{Done, Job};
 /// Whatever is finished is kept: the same command goes on after any interruption. Several machines
 /// may work on one folder, each with --arm or --seed, or all alike: a run that one of them is at work on
 /// is left to it.
+///
+/// For engines, `plan`, `work` and `finalize` do the same in steps: plan once, do each run anywhere and in
+/// any order, finalize once; `emit` prints job files. (A file named so is given as ./plan.)
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  \
     chipmill compare configs/notes-small.toml --store sample.zarr --out results/notes-small\n  \
     chipmill compare configs/notes-small.toml --store sample.zarr --out results/notes-small --seed 3\n  \
     chipmill report results/notes-small --serve      watch it, from another terminal\n\n\
-    `chipmill schema experiment` prints every key; docs/comparison.md says how runs are judged.")]
+    `chipmill schema experiment` prints every key; docs/comparison.md says how runs are judged."
+)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    step: Option<steps::Step>,
+
+    #[command(flatten)]
+    what: What,
+}
+
+#[derive(Debug, clap::Args)]
+struct What {
     /// The experiment, a TOML file.
-    #[arg(value_name = "EXPERIMENT.toml")]
-    experiment: PathBuf,
+    #[arg(required = true, value_name = "EXPERIMENT.toml")]
+    experiment: Option<PathBuf>,
 
     /// The store.
-    #[arg(long)]
-    store: PathBuf,
+    #[arg(long, required = true)]
+    store: Option<PathBuf>,
 
     /// The folder of the comparison: made, or gone on with.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, required = true, value_name = "DIR")]
+    out: Option<PathBuf>,
 
     /// Only runs of this arm; may be given several times.
     #[arg(long, value_name = "NAME")]
@@ -64,24 +81,42 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let experiment = folder::read_experiment(&args.experiment)?;
+    match &args.step {
+        Some(step) => steps::run(step),
+        None => run_all(&args.what),
+    }
+}
+
+fn run_all(args: &What) -> anyhow::Result<Outcome> {
+    // The parser has seen to it that they are given.
+    let [file, store, out] =
+        [&args.experiment, &args.store, &args.out].map(|path| path.clone().unwrap_or_default());
+    let experiment = folder::read_experiment(&file)?;
     let runs = asked(args, &experiment)?;
-    let store = StoreReader::open(&args.store)?;
+    let store = StoreReader::open(&store)?;
     let stop = crate::signals::stop_flag()?;
-    let job = Job::new(args, &experiment, &store, &stop)?;
-    folder::settle(&args.out, &experiment)?;
-    if !gradients::study(args, &experiment, &job)? {
+    let job = Job::new((&out, &args.device), &experiment, &store, &stop)?;
+    folder::settle(&out, &experiment)?;
+    if !gradients::study(&experiment, &job)? {
         return Ok(Outcome::Stopped);
     }
-    let outcome = all(args, &job, &runs, &stop)?;
-    let (mut path, mut report) = write_comparison(&args.out)?;
-    if report.complete {
-        if !pictures::draw(args, &experiment, &job)? {
-            return Ok(Outcome::Stopped);
-        }
-        (path, report) = write_comparison(&args.out)?;
+    let outcome = all(&job, &runs, &stop)?;
+    if !judge(&experiment, &job, args.json)? {
+        return Ok(Outcome::Stopped);
     }
-    if args.json {
+    Ok(outcome)
+}
+
+/// Writes the report, with pictures where every run counts, and prints it; `false` when a signal came.
+fn judge(experiment: &ExperimentConfig, job: &Job<'_>, json: bool) -> anyhow::Result<bool> {
+    let (mut path, mut report) = write_comparison(job.out)?;
+    if report.complete {
+        if !pictures::draw(experiment, job)? {
+            return Ok(false);
+        }
+        (path, report) = write_comparison(job.out)?;
+    }
+    if json {
         output::json(&report)?;
     } else {
         let mut lines = vec![format!("report   {}", path.display())];
@@ -89,11 +124,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         lines.extend(report.remarks);
         output::result(&lines.join("\n"))?;
     }
-    Ok(outcome)
+    Ok(true)
 }
 
 /// The runs that are to be done here.
-fn asked<'a>(args: &Args, experiment: &'a ExperimentConfig) -> anyhow::Result<Vec<PlannedRun<'a>>> {
+fn asked<'a>(args: &What, experiment: &'a ExperimentConfig) -> anyhow::Result<Vec<PlannedRun<'a>>> {
     for arm in &args.arm {
         let names: Vec<&str> = experiment.arms.iter().map(|a| a.name.as_str()).collect();
         anyhow::ensure!(
@@ -117,12 +152,7 @@ fn asked<'a>(args: &Args, experiment: &'a ExperimentConfig) -> anyhow::Result<Ve
 }
 
 /// All runs in their order. The report is written anew after each, so that it can be watched.
-fn all(
-    args: &Args,
-    job: &Job<'_>,
-    runs: &[PlannedRun<'_>],
-    stop: &Arc<AtomicBool>,
-) -> anyhow::Result<Outcome> {
+fn all(job: &Job<'_>, runs: &[PlannedRun<'_>], stop: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
     let steps = runs.iter().map(|run| job.steps(run));
     let total: u64 = steps.sum::<anyhow::Result<u64>>()?;
     let mut before = 0;
@@ -158,7 +188,7 @@ fn all(
                 failed.push(name);
             }
         }
-        write_comparison(&args.out)?;
+        write_comparison(job.out)?;
         if stop.load(Ordering::Relaxed) {
             meter.finish();
             return Ok(Outcome::Stopped);
@@ -177,7 +207,7 @@ fn all(
         failed.len(),
         runs.len(),
         failed.join(", "),
-        args.out.display()
+        job.out.display()
     );
     Ok(Outcome::Done)
 }

@@ -14,7 +14,6 @@ use chipmill_train::TrainError;
 use chipmill_train::plane::principal_plane;
 use chipmill_train::probe::Tested;
 
-use super::Args;
 use super::job::Job;
 use crate::output::grouped;
 use crate::painter::{Painter, spread};
@@ -31,12 +30,8 @@ struct Seen<'a> {
 }
 
 /// Makes `features/*.json` and `sheets/*.png` unless they are there; `false` when a signal came.
-pub(super) fn draw(
-    args: &Args,
-    experiment: &ExperimentConfig,
-    job: &Job<'_>,
-) -> anyhow::Result<bool> {
-    let (features, sheets) = (args.out.join("features"), args.out.join("sheets"));
+pub(super) fn draw(experiment: &ExperimentConfig, job: &Job<'_>) -> anyhow::Result<bool> {
+    let (features, sheets) = (job.out.join("features"), job.out.join("sheets"));
     if features.exists() && sheets.exists() {
         return Ok(true);
     }

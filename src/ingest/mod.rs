@@ -1,5 +1,6 @@
 //! `chipmill ingest`
 
+mod emit;
 mod options;
 mod shown;
 mod units;
@@ -22,7 +23,8 @@ use shown::Shown;
 /// An interrupted ingest goes on where it was when the same command is given again.
 ///
 /// For engines, `plan`, `work` and `finalize` do the same in steps: plan once, work on each unit
-/// anywhere and in any order, finalize once. (A folder named so is given as ./plan.)
+/// anywhere and in any order, finalize once; `emit` prints job files for Slurm and Kubernetes. (A folder
+/// named so is given as ./plan.)
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,

@@ -23,6 +23,8 @@ pub(super) enum Step {
     Work(WorkArgs),
     /// Complete the store when all units are finished.
     Finalize(FinalizeArgs),
+    /// Print job files of a planned ingest, for an engine.
+    Emit(Box<super::emit::EmitArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +42,11 @@ pub(super) struct WorkArgs {
     /// Numbers of the units, from 0.
     #[arg(long, required = true, value_name = "K", value_delimiter = ',', num_args = 1..)]
     unit: Vec<u64>,
+
+    /// K counts tasks of N units each, so that an array's index may stand for several: units K x N to
+    /// K x N + N - 1. The last task may be shorter.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    units_per_task: u64,
 
     /// Threads; 0 means one a core.
     #[arg(long, default_value_t = 0)]
@@ -70,6 +77,7 @@ pub(super) fn run(step: &Step) -> anyhow::Result<Outcome> {
         Step::Plan(args) => plan(args),
         Step::Work(args) => work(args),
         Step::Finalize(args) => finalize(args),
+        Step::Emit(args) => super::emit::run(args),
     }
 }
 
@@ -103,15 +111,17 @@ fn plan_text(plan: &PlanSummary, options: &IngestOptions) -> String {
 
 fn work(args: &WorkArgs) -> anyhow::Result<Outcome> {
     let (stop, shown) = (crate::signals::stop_flag()?, Shown::new());
-    let mut done = Vec::new();
-    for &unit in &args.unit {
-        let result = chipmill_ingest::work(&args.store, unit, args.threads, &stop, &shown);
-        let Some(unit) = unless_interrupted(result)? else {
-            return Ok(Outcome::Stopped);
-        };
-        done.push(unit);
-    }
+    let size = args.units_per_task;
+    let units = args.unit.iter().map(|task| {
+        let start = task.saturating_mul(size);
+        start..start.saturating_add(size)
+    });
+    let units: Vec<_> = units.collect();
+    let result = chipmill_ingest::work(&args.store, &units, args.threads, &stop, &shown);
     shown.finish();
+    let Some(done) = unless_interrupted(result)? else {
+        return Ok(Outcome::Stopped);
+    };
     if args.json {
         output::json(&done)?;
     } else {

@@ -1,6 +1,8 @@
 //! The unit of work as an engine sees it: plan once, work on each unit wherever it may be, finalize
 //! once. `ingest` does the same in one process.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -10,7 +12,7 @@ use chipmill_schemas::ingest::{IngestSummary, PlanSummary, UnitSummary};
 use super::{
     Job, Pending, finalize as finish, maps, object_bytes, planned, planning, rate, s1, turn,
 };
-use crate::plan::{self, FolderPlan, PlannedPatch};
+use crate::plan::{self, FolderPlan, PlannedPatch, Unit};
 use crate::record::{self, UnitHead};
 use crate::source::Source;
 use crate::{IngestError, IngestOptions, Progress, cpu};
@@ -29,54 +31,106 @@ pub(crate) fn plan(
         return Err(IngestError::NoUnits { store });
     };
     planning::settle(&job, &plan)?;
-    Ok(PlanSummary {
-        fingerprint: plan.fingerprint.clone(),
-        units: units(options, folders),
+    Ok(plan_summary(&plan.fingerprint, options, folders))
+}
+
+pub(crate) fn planned(store: &Path) -> Result<PlanSummary, IngestError> {
+    let steps = planned::Steps::load(store, 1)?;
+    Ok(plan_summary(
+        &steps.fingerprint,
+        &steps.options,
+        &steps.folders,
+    ))
+}
+
+fn plan_summary(fingerprint: &str, options: &IngestOptions, folders: &FolderPlan) -> PlanSummary {
+    let units = plan::units(folders.patches.len(), options.shard_patches);
+    PlanSummary {
+        fingerprint: fingerprint.to_owned(),
+        units: units.len() as u64,
         patches: folders.patches.len() as u64,
         quarantined: folders.defects.len() as u64,
         excluded: folders.excluded.len() as u64,
         defects: folders.defects.clone(),
         notes: folders.notes.lines(),
-    })
+    }
 }
 
 pub(crate) fn work(
     store: &Path,
-    unit: u64,
+    units: &[Range<u64>],
     threads: usize,
     stop: &AtomicBool,
     progress: &dyn Progress,
-) -> Result<UnitSummary, IngestError> {
-    let planned::Steps {
-        options,
-        folders,
-        s1,
-    } = planned::Steps::load(store, threads)?;
-    let job = Job::new(&options, stop, progress)?;
-    let all = plan::units(folders.patches.len(), options.shard_patches);
-    let Some(wanted) = all.iter().find(|u| u.index == unit) else {
-        let units = all.len() as u64;
-        return Err(IngestError::NoUnit { unit, units });
+) -> Result<Vec<UnitSummary>, IngestError> {
+    let steps = planned::Steps::load(store, threads)?;
+    let job = Job::new(&steps.options, stop, progress)?;
+    let wanted = wanted(&steps, units)?;
+    let patches = wanted.iter().map(|unit| unit.patches.len() as u64);
+    progress.total(Some(patches.sum()));
+    let work = |unit: &Unit| work_unit(&job, &steps, unit);
+    wanted.iter().map(work).collect()
+}
+
+/// The units asked for; a range may reach beyond the last unit, but not begin there.
+fn wanted(steps: &planned::Steps, ranges: &[Range<u64>]) -> Result<Vec<Unit>, IngestError> {
+    let all = plan::units(steps.folders.patches.len(), steps.options.shard_patches);
+    let count = all.len() as u64;
+    if let Some(range) = ranges.iter().find(|r| r.start >= count) {
+        let unit = range.start;
+        return Err(IngestError::NoUnit { unit, units: count });
+    }
+    let of = |range: &Range<u64>| {
+        let range = range.clone();
+        all.iter().filter(move |unit| range.contains(&unit.index))
     };
-    let _turn = turn::shared(&job)?;
-    let patches: Vec<&PlannedPatch> = folders.patches[wanted.patches.clone()].iter().collect();
-    let finished = job.workspace.finished(unit, &planned::digest(&patches))?;
+    Ok(ranges.iter().flat_map(of).cloned().collect())
+}
+
+fn work_unit(
+    job: &Job<'_>,
+    steps: &planned::Steps,
+    unit: &Unit,
+) -> Result<UnitSummary, IngestError> {
+    let folders = &steps.folders;
+    let _turn = turn::shared(job)?;
+    let patches: Vec<&PlannedPatch> = folders.patches[unit.patches.clone()].iter().collect();
+    let finished = job
+        .workspace
+        .finished(unit.index, &planned::digest(&patches))?;
     let writer = || job.writer(folders.patches.len() as u64);
     let was_finished = finished.is_some();
     let head = match finished {
-        Some(head) => head,
+        Some(head) => {
+            job.progress.advance(patches.len() as u64, 0);
+            head
+        }
         None => {
             job.check_stop(0)?;
-            progress.total(Some(patches.len() as u64));
-            planned::make(&job, &folders.parents, &patches, unit, &writer()?)?
+            check_source(folders, &patches)?;
+            planned::make(job, &folders.parents, &patches, unit.index, &writer()?)?
         }
     };
     // Sentinel-1 in archives is read when the store is finalized.
-    let Some(s1) = s1.filter(|s1| !s1.archives && head.quarantined.is_empty()) else {
+    let s1 = steps.s1.as_ref().filter(|s1| !s1.archives);
+    let Some(s1) = s1.filter(|_| head.quarantined.is_empty()) else {
         return Ok(summary(head, was_finished));
     };
-    let made = s1::work_unit(&job, &s1, &head, &writer()?)?;
+    let made = s1::work_unit(job, s1, &head, &writer()?)?;
     Ok(summary(head, was_finished && !made))
+}
+
+/// On a machine that does not see the source, every patch would pass for a defective one.
+fn check_source(folders: &FolderPlan, patches: &[&PlannedPatch]) -> Result<(), IngestError> {
+    let parents: BTreeSet<u32> = patches.iter().map(|p| p.1).collect();
+    let parents = parents
+        .into_iter()
+        .filter_map(|p| folders.parents.get(p as usize));
+    let mut absent = parents.filter(|folder| !folder.is_dir());
+    absent.next().map_or(Ok(()), |folder| {
+        let folder = folder.clone();
+        Err(IngestError::NoSourceHere { folder })
+    })
 }
 
 pub(crate) fn finalize(
@@ -103,10 +157,6 @@ pub(crate) fn finalize(
     summary.cpu_seconds = cpu::seconds() - cpu_began;
     summary.patches_per_s = rate(summary.patches, summary.seconds);
     Ok(summary)
-}
-
-fn units(options: &IngestOptions, folders: &FolderPlan) -> u64 {
-    plan::units(folders.patches.len(), options.shard_patches).len() as u64
 }
 
 fn summary(record: UnitHead, was_finished: bool) -> UnitSummary {

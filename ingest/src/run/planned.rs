@@ -18,7 +18,7 @@ use super::convert::{Converted, Outcome, convert};
 use super::{Job, Pending, Worked, lanes};
 use crate::decode::Decoder;
 use crate::plan::{self, FolderPlan, Plan, PlannedPatch, S1Plan, Unit};
-use crate::record::{self, UnitHead, UnitRecord, Workspace};
+use crate::record::{UnitHead, UnitRecord, Workspace};
 use crate::source::{Notes, folder};
 use crate::statistics::Histograms;
 use crate::{IngestError, IngestOptions};
@@ -31,6 +31,7 @@ const GRAINS: usize = 2;
 
 /// A plan that can be worked on in steps.
 pub(super) struct Steps {
+    pub(super) fingerprint: String,
     pub(super) options: IngestOptions,
     pub(super) folders: FolderPlan,
     pub(super) s1: Option<S1Plan>,
@@ -39,11 +40,12 @@ pub(super) struct Steps {
 impl Steps {
     /// The plan of a store, and the options it was made with.
     pub(super) fn load(store: &Path, threads: usize) -> Result<Self, IngestError> {
-        let plan: Option<Plan> = record::load(&Workspace::of(store).plan())?;
+        let path = Workspace::of(store).plan();
         let store = store.to_owned();
-        let Some(plan) = plan else {
+        let Some(plan) = Plan::load(&path)? else {
             return Err(IngestError::NoPlan { store });
         };
+        plan.check_writer(&path)?;
         let Some(folders) = plan.folders else {
             return Err(IngestError::NoUnits { store });
         };
@@ -54,6 +56,7 @@ impl Steps {
         };
         let s1 = plan.s1;
         Ok(Self {
+            fingerprint: plan.fingerprint,
             options,
             folders,
             s1,

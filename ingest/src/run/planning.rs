@@ -50,6 +50,7 @@ fn planned(
     Ok(Plan {
         fingerprint: plan::fingerprint(&terms),
         terms,
+        writer: plan::WRITER.to_owned(),
         options: absolute(job.options)?,
         folders,
         s1,
@@ -188,7 +189,7 @@ pub(super) fn settle(job: &Job<'_>, plan: &Plan) -> Result<Option<IngestSummary>
         // Another process may plan the same at this moment: then its plan decides.
         record::create(&path, plan)?;
     }
-    let settled: Option<Plan> = record::load(&path)?;
+    let settled = Plan::load(&path)?;
     match settled {
         Some(settled) if settled.fingerprint == plan.fingerprint => {}
         Some(settled) => {

@@ -1,6 +1,7 @@
 //! Plan, work, finalize: what an engine calls gives what one process gives.
 
 use std::path::Path;
+use std::slice::from_ref;
 use std::sync::atomic::AtomicBool;
 
 use chipmill_ingest::{IngestError, IngestOptions, Silent, finalize, plan, work};
@@ -16,7 +17,7 @@ fn planned(options: &IngestOptions) -> Result<PlanSummary, IngestError> {
 }
 
 fn worked(store: &Path, unit: u64) -> Result<UnitSummary, IngestError> {
-    work(store, unit, 1, &GO_ON, &Silent)
+    work(store, from_ref(&(unit..unit + 1)), 1, &GO_ON, &Silent).map(|mut done| done.remove(0))
 }
 
 fn finalized(store: &Path) -> Result<IngestSummary, IngestError> {
@@ -102,4 +103,92 @@ fn steps_out_of_turn_are_refused_by_name() {
     assert!(!at("other").exists());
     // One process may take over where an engine stopped.
     assert_eq!(run(&options(&at("raw"), &store)).unwrap().patches, 9);
+}
+
+#[test]
+fn a_range_of_units_is_worked_on_with_one_reading_of_the_plan_and_may_reach_beyond_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    write_folder(&at("raw"), &v2(23));
+    let (_, expected) = stored(&options(&at("raw"), &at("whole")));
+    planned(&options(&at("raw"), &at("units"))).unwrap();
+    let store = at("units");
+    let work = |units: &[std::ops::Range<u64>]| {
+        let done = work(&store, units, 1, &GO_ON, &Silent)?;
+        Ok::<_, IngestError>(done.into_iter().map(|u| u.unit).collect::<Vec<_>>())
+    };
+    assert!(matches!(
+        work(&[0..2, 6..9]),
+        Err(IngestError::NoUnit { unit: 6, units: 6 })
+    ));
+    assert!(
+        !worked(&store, 0).unwrap().was_finished,
+        "a wrong list is refused whole"
+    );
+    assert_eq!(work(&[4..8, 1..4]).unwrap(), [4, 5, 1, 2, 3]);
+    finalized(&store).unwrap();
+    assert_same(&objects(&store), &expected);
+}
+
+#[test]
+fn a_plan_of_another_version_is_refused_by_name_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    write_folder(&at("raw"), &v2(9));
+    let store = at("store");
+    planned(&options(&at("raw"), &store)).unwrap();
+    let path = store.join(".ingest/plan.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let this = concat!("chipmill ", env!("CARGO_PKG_VERSION"));
+    let signed = format!("\"writer\":\"{this}\"");
+    assert!(text.contains(&signed), "{text}");
+    let layout = "\"layout\":\"2\"";
+    let others = [
+        (
+            text.replace(&signed, "\"writer\":\"chipmill 9.9.9\""),
+            "chipmill 9.9.9",
+        ),
+        (
+            text.replace(&format!("{signed},"), ""),
+            "an earlier version",
+        ),
+        // Of another layout, nothing but its name is understood.
+        (
+            text.replace(layout, "\"layout\":\"3\"")
+                .replace("\"folders\"", "\"trees\"")
+                .replace(&signed, "\"writer\":\"chipmill 2.0.0\""),
+            "chipmill 2.0.0",
+        ),
+    ];
+    for (other, name) in others {
+        assert_ne!(other, text);
+        std::fs::write(&path, &other).unwrap();
+        for refused in [
+            worked(&store, 0).unwrap_err(),
+            finalized(&store).unwrap_err(),
+        ] {
+            let said = refused.to_string();
+            assert!(said.contains(name) && said.contains(this), "{said}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), other);
+    }
+    std::fs::write(&path, &text).unwrap();
+    worked(&store, 0).unwrap();
+}
+
+#[test]
+fn a_machine_that_does_not_see_the_source_quarantines_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    write_folder(&at("raw"), &v2(9));
+    let store = at("store");
+    planned(&options(&at("raw"), &store)).unwrap();
+    std::fs::rename(at("raw"), at("away")).unwrap();
+    let refused = worked(&store, 1).unwrap_err();
+    assert!(
+        matches!(refused, IngestError::NoSourceHere { .. }),
+        "{refused}"
+    );
+    std::fs::rename(at("away"), at("raw")).unwrap();
+    assert_eq!(worked(&store, 1).unwrap().quarantined, 0);
 }

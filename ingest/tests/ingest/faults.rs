@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -286,7 +287,9 @@ fn finalize_waits_for_a_worker_that_fell_behind() {
     let (go, listener) = (AtomicBool::new(false), chipmill_ingest::Silent);
     let stop = AtomicBool::new(false);
     chipmill_ingest::plan(&one_thread(&case.sources, &store), &stop, &listener).unwrap();
-    let work = |unit| chipmill_ingest::work(&store, unit, 1, &stop, &listener).unwrap();
+    let work = |unit: u64| {
+        chipmill_ingest::work(&store, from_ref(&(unit..unit + 1)), 1, &stop, &listener).unwrap()
+    };
     let (go, waits) = (Arc::new(go), Arc::new(AtomicBool::new(false)));
     let (may_go, is_first) = (Arc::clone(&go), Arc::clone(&waits));
     let _armed = fault::arm(&store, move |point, path| {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 use std::sync::atomic::AtomicBool;
 
 use chipmill_ingest::sample::{ArchiveKind, SampleOptions, write};
@@ -304,7 +305,10 @@ fn units_of_an_engine_make_their_sentinel_1_and_archives_of_it_are_read_at_the_e
     let (summary, expected) = sound(&with(&folders, &at("whole")));
     let store = at("units");
     let plan = chipmill_ingest::plan(&with(&folders, &store), &go_on, &silent).unwrap();
-    let work = |store: &Path, unit| chipmill_ingest::work(store, unit, 1, &go_on, &silent);
+    let work = |store: &Path, unit: u64| {
+        chipmill_ingest::work(store, from_ref(&(unit..unit + 1)), 1, &go_on, &silent)
+            .map(|mut done| done.remove(0))
+    };
     assert_eq!(plan.units, 4);
     for unit in (1..4).rev() {
         assert!(!work(&store, unit).unwrap().was_finished);
