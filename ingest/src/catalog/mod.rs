@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::IngestError;
 use list::ListRole;
+use crate::source::Notes;
 use twins::Twins;
 
 /// What the metadata files say of one patch. `None`: they do not say.
@@ -94,6 +95,7 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     /// Reads metadata files, in any order, and the file that names the only patches wanted.
+    notes: Notes,
     ///
     /// # Errors
     /// [`IngestError::Metadata`] naming the file (and column or line) that is missing, damaged or of
@@ -121,6 +123,10 @@ impl Catalog {
         }
         Ok(catalog)
     }
+            if names.is_empty() {
+                let reason = "names no patch; it should name those wanted, one a line";
+                return Err(IngestError::metadata(path, reason));
+            }
 
     /// Takes in the labels that the reference maps give.
     pub(crate) fn add_mapped(&mut self, labels: BTreeMap<PackedId, LabelSet>) {
@@ -160,6 +166,11 @@ impl Catalog {
     }
 
     /// Whether the files list a patch, under either of its names.
+    /// What is remarkable about the files.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
     pub(crate) fn lists(&self, id: &PatchId) -> bool {
         self.listed.contains_key(&id.into()) || self.twin(id).is_some()
     }
@@ -290,6 +301,11 @@ impl Catalog {
         }
         ids.iter()
             .try_for_each(|id| self.add(path, id, role.listed()))
+        if ids.is_empty() {
+            // No official list is empty; that of a small part of the data may be.
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            self.notes.add("lists that name no patch", &name);
+        }
     }
 
     /// Joins what one more file says to what is known.
@@ -388,11 +404,16 @@ fn head_checked(path: &Path) -> Result<Vec<u8>, IngestError> {
     let failed = |e: std::io::Error| IngestError::metadata(path, format!("cannot be read: {e}"));
     let mut file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
+/// Whether a file that begins so is a table or a list.
+pub(crate) fn is_metadata(head: &[u8]) -> bool {
+    head.starts_with(table::MAGIC) || list::is_list(head)
+}
+
     file.by_ref()
         .take(PIECE)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
-    if !bytes.starts_with(table::MAGIC) && !list::is_list(&bytes) {
+    if !is_metadata(&bytes) {
         let reason = "is neither a parquet table (v2 metadata.parquet) nor a list of v1 patch \
                       names, one a line (train.csv, patches_with_seasonal_snow.csv)";
         return Err(IngestError::metadata(path, reason));

@@ -3,6 +3,7 @@
 use std::io::{self, BufReader, Read};
 
 use super::input::Input;
+use crate::catalog::is_metadata;
 
 /// Compression of a tar archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,10 @@ fn describe(head: &[u8]) -> String {
     format!("a file that begins with the bytes {}", bytes.join(" "))
 }
 
+    if is_metadata(head) {
+        return "a metadata file, which is given as --metadata FILE, each with its own --metadata"
+            .to_owned();
+    }
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,3 +116,5 @@ mod tests {
         assert!(text.contains("70 61 74 63"), "{text}");
     }
 }
+        let list = recognise(b"S2A_MSIL2A_20170617T113321_4_55\n").unwrap_err();
+        assert!(list.contains("--metadata FILE"), "{list}");
