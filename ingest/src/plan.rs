@@ -41,6 +41,13 @@ pub(crate) struct Plan {
     pub(crate) s1: Option<S1Plan>,
 }
 
+/// A plan without its patches: enough to tell whether it is the same as another.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PlanHead {
+    pub(crate) fingerprint: String,
+    pub(crate) terms: Terms,
+}
+
 /// The Sentinel-1 sources.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct S1Plan {

@@ -177,19 +177,22 @@ fn the_official_tables_list_all_549_488_patches() {
     let count = |split| {
         catalog
             .listed
-            .values()
+            .iter()
+            .map(|(_, row)| row)
             .filter(|l| l.split == Some(split))
             .count()
     };
     assert_eq!(Split::ALL.map(count), [272_544, 139_577, 137_367]);
     let snow = catalog
         .listed
-        .values()
+        .iter()
+        .map(|(_, row)| row)
         .filter(|l| l.snow == Some(true))
         .count();
     let cloud = catalog
         .listed
-        .values()
+        .iter()
+        .map(|(_, row)| row)
         .filter(|l| l.cloud == Some(true))
         .count();
     assert_eq!((snow, cloud), (60_773, 8_677));
