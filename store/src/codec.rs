@@ -184,7 +184,7 @@ impl PixelEncoder {
             Codec::Zstd => encode_zstd(bytes, out)?,
             Codec::None => out.extend_from_slice(bytes),
         }
-        let crc = crc32c::crc32c(&out[start..]);
+        let crc = crc32c(&out[start..]);
         out.extend_from_slice(&crc.to_le_bytes());
         Ok(())
     }
@@ -219,6 +219,12 @@ fn encode_zstd(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ChunkError> {
     }
     CONTEXT.with_borrow_mut(|context| {
         let context = match context {
+/// CRC-32C (Castagnoli, RFC 3720), by carry-less multiplication where the processor has it: half the time of
+/// its crc32 instruction.
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iscsi(bytes)
+}
+
             Some(context) => context,
             none => none.insert(Compressor::new(ZSTD_LEVEL).map_err(zstd_error)?),
         };
@@ -253,7 +259,7 @@ pub(crate) fn checked(chunk: &[u8]) -> Result<&[u8], ChunkError> {
 
 /// Whether bytes have the crc32c that is stored behind them.
 pub(crate) fn compare(payload: &[u8], stored: [u8; CRC_BYTES]) -> Result<(), ChunkError> {
-    let (found, expected) = (crc32c::crc32c(payload), u32::from_le_bytes(stored));
+    let (found, expected) = (crc32c(payload), u32::from_le_bytes(stored));
     if found == expected {
         Ok(())
     } else {
@@ -410,6 +416,25 @@ mod tests {
 
     #[test]
     fn every_codec_gives_back_every_group() {
+    #[test]
+    fn the_checksum_is_crc32c_at_every_length_and_alignment() {
+        // RFC 3720, B.4: 32 bytes of zeros, and the nine digits of the catalogue of parametrised CRCs.
+        assert_eq!(
+            (crc32c(&[0; 32]), crc32c(b"123456789")),
+            (0x8A91_36AA, 0xE306_9283)
+        );
+        let noise: Vec<u8> = texture(Resolution::M60, 9)
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        for start in 0..17 {
+            for end in (start..noise.len()).step_by(3) {
+                let bytes = &noise[start..end];
+                assert_eq!(crc32c(bytes), crc32c::crc32c(bytes));
+            }
+        }
+    }
+
         for codec in CODECS {
             for resolution in Resolution::ALL {
                 let values = texture(resolution, 7);
@@ -437,7 +462,7 @@ mod tests {
         #[test]
         fn no_bytes_make_decoding_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), seal in any::<bool>()) {
             if seal {
-                let crc = crc32c::crc32c(&bytes);
+                let crc = crc32c(&bytes);
                 bytes.extend_from_slice(&crc.to_le_bytes());
             }
             for codec in CODECS {
