@@ -143,7 +143,7 @@ impl<'a> Job<'a> {
                 strict: options.strict,
                 progress,
             },
-            encoder: PatchEncoder::new(options.codec)?,
+            encoder: PatchEncoder::new(options.codec),
             pool: threads.thread_name(name).build()?,
             stop,
             progress,
