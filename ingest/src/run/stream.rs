@@ -23,7 +23,7 @@ use crate::statistics::{Histograms, UnitHistograms};
 pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestError> {
     job.progress.total(expected(job));
     // Standard input cannot be read again once it turns out not to be in order.
-    let only_once = |s: &Source| matches!(s, Source::Archive(a) if a.input.is_stdin());
+    let only_once = |s: &Source| matches!(s, Source::Archive(a) if a.input.is_stdin() && a.content == Content::Patches);
     if job.workspace.unordered().is_file() || sources.iter().any(only_once) {
         return spool::work(job, sources);
     }
