@@ -65,11 +65,16 @@ fn pull_set(rest: &mut &[u8], set: &mut Set<u64>) -> Option<()> {
 
 fn pull_band(rest: &mut &[u8], band: &mut Counts<u64>) -> Option<()> {
     let mut value = 0u64;
-    for _ in 0..pull(rest)? {
-        value = value.checked_add(pull(rest)?)?;
-        let value = u16::try_from(value).ok()?;
-        band.reach(value);
-        band.0[usize::from(value)] = pull(rest)?;
+    for entry in 0..pull(rest)? {
+        let distance = pull(rest)?;
+        value = value.checked_add(distance)?;
+        let (at, count) = (u16::try_from(value).ok()?, pull(rest)?);
+        // Nobody writes a value that does not occur, or one twice.
+        if count == 0 || (entry > 0 && distance == 0) {
+            return None;
+        }
+        band.reach(at);
+        band.0[usize::from(at)] = count;
     }
     Some(())
 }
@@ -103,6 +108,19 @@ pub(super) fn pull(rest: &mut &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn values_that_do_not_occur_and_values_given_twice_are_refused() {
+        let file = |band: &[u8]| {
+            // One patch, that band, eleven empty ones, and three sets without patches.
+            let plain = [&[1], band, &[0; BANDS - 1], &[0; SETS - 1]].concat();
+            [MAGIC, &zstd::bulk::compress(&plain, 1).unwrap()].concat()
+        };
+        assert!(from_bytes(&file(&[2, 5, 7, 1, 9])).is_ok());
+        for wrong in [&[1, 5, 0][..], &[2, 5, 7, 0, 9]] {
+            assert!(from_bytes(&file(wrong)).is_err(), "{wrong:?}");
+        }
+    }
 
     proptest! {
         #[test]
