@@ -62,3 +62,51 @@ fn an_archive_on_standard_input_gives_the_same_store() {
     let (_, twice) = run(&["ingest", "-", "-", "--store", &piped], 2);
     assert!(twice.contains("given twice"), "{twice}");
 }
+
+#[test]
+fn sentinel_1_and_reference_maps_may_come_on_standard_input_too() {
+    let made = Made::v1(1);
+    let raw = made.path("v2");
+    let sample = "sample --layout v2 --patches 12 --seed 7 --s1 --archive tar.zst";
+    let mut args: Vec<&str> = sample.split(' ').collect();
+    args.insert(1, &raw);
+    run(&args, 0);
+    let archive = |name: &str| format!("{raw}/{name}.tar.zst");
+    let (s1, maps) = (archive("BigEarthNet-S1"), archive("Reference_Maps"));
+    let (patches, table) = (archive("BigEarthNet-S2"), format!("{raw}/metadata.parquet"));
+    let ingest = |store: &str, piped: Option<&str>| {
+        let store = made.path(store);
+        let given = |path| if piped == Some(path) { "-" } else { path };
+        let sources = [given(&patches), given(&s1), given(&maps)];
+        let args = [
+            &["ingest"],
+            &sources[..],
+            &["--metadata", &table, "--store", &store],
+        ];
+        let mut call = chipmill(&args.concat());
+        if let Some(path) = piped {
+            call.write_stdin(std::fs::read(path).unwrap());
+        }
+        call.assert().code(0);
+        root(&store)
+    };
+    let whole = ingest("files", None);
+    for (piped, store) in [
+        (&s1, "piped-s1"),
+        (&maps, "piped-maps"),
+        (&patches, "piped-s2"),
+    ] {
+        assert!(
+            ingest(store, Some(piped)) == whole,
+            "{store}: the roots differ"
+        );
+    }
+    let steps = made.path("in-steps");
+    let args = ["ingest", "plan", &patches, "-", "--store", &steps];
+    let refused = chipmill(&args)
+        .write_stdin(std::fs::read(&s1).unwrap())
+        .assert()
+        .code(2);
+    let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(said.contains("standard input is gone"), "{said}");
+}

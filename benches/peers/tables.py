@@ -107,8 +107,12 @@ def opening(results):
 
 
 def write(path, results):
-    text = path.read_text()
     parts = {"machine": machine, "ingest": ingest, "reading": reading, "stages": stages, "opening": opening}
+    write_parts(path, results, parts)
+
+
+def write_parts(path, results, parts):
+    text = path.read_text()
     for name, make in parts.items():
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         before, rest = text.split(begin)

@@ -12,6 +12,7 @@ use chipmill_schemas::ingest::Defect;
 use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
 use chipmill_schemas::s1::S1Id;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
@@ -47,6 +48,13 @@ pub(crate) struct Plan {
     pub(crate) s1: Option<S1Plan>,
 }
 
+/// A plan without its patches: enough to tell whether it is the same as another.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PlanHead {
+    pub(crate) fingerprint: String,
+    pub(crate) terms: Terms,
+}
+
 /// What every layout of a plan has.
 #[derive(Deserialize)]
 struct Origin {
@@ -56,25 +64,25 @@ struct Origin {
     writer: String,
 }
 
-impl Plan {
-    /// Reads a plan, `None` when there is none.
-    ///
-    /// # Errors
-    /// [`IngestError::OtherVersion`] for one of another layout, [`IngestError::Record`] for a damaged one.
-    pub(crate) fn load(path: &Path) -> Result<Option<Self>, IngestError> {
-        let damaged = match record::load(path) {
-            Err(error @ IngestError::Record { .. }) => error,
-            plan => return plan,
-        };
-        let origin: Option<Origin> = record::load(path).unwrap_or_default();
-        Err(match origin {
-            Some(origin) if !is_of_this_layout(&origin.terms) => {
-                other_version(path, &origin.writer)
-            }
-            _ => damaged,
-        })
-    }
+/// Reads a [`Plan`] or a [`PlanHead`], `None` when there is none.
+///
+/// # Errors
+/// [`IngestError::OtherVersion`] for one of another layout, [`IngestError::Record`] for a damaged one.
+pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, IngestError> {
+    let damaged = match record::load(path) {
+        Err(error @ IngestError::Record { .. }) => error,
+        plan => return plan,
+    };
+    let origin: Option<Origin> = record::load(path).unwrap_or_default();
+    Err(match origin {
+        Some(origin) if !is_of_this_layout(&origin.terms) => {
+            other_version(path, &origin.writer)
+        }
+        _ => damaged,
+    })
+}
 
+impl Plan {
     /// Refuses a plan whose units another version makes: two versions may write other bytes for one unit,
     /// and of two processes at it, one's shard would stand beside the other's record.
     pub(crate) fn check_writer(&self, path: &Path) -> Result<(), IngestError> {

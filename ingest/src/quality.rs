@@ -19,7 +19,8 @@ impl Quality<'_> {
         if self.strict {
             return Err(IngestError::Defective(defect.clone()));
         }
-        tracing::warn!(patch = defect.patch, reason = defect.reason, "quarantined");
+        // The listener decides how much of it a user sees.
+        tracing::debug!(patch = defect.patch, reason = defect.reason, "quarantined");
         self.progress.defect(defect);
         Ok(())
     }

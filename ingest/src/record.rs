@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::IngestError;
 use crate::catalog::Told;
 use crate::source::Notes;
-use crate::statistics::{self, Histograms, S1Counts};
+use crate::statistics::{self, Count, Histograms, S1Counts, UnitHistograms};
 
 /// One stored patch, as a unit's record keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -266,7 +266,7 @@ impl Workspace {
     pub(crate) fn finish(
         &self,
         record: &UnitRecord,
-        histograms: Option<&Histograms>,
+        histograms: Option<&UnitHistograms>,
     ) -> Result<(), IngestError> {
         if let Some(histograms) = histograms {
             let path = self.unit(record.unit, &record.patch_ids_digest, "hist");
@@ -289,7 +289,10 @@ fn of_other_patches(path: PathBuf, unit: u64) -> IngestError {
     IngestError::Record { path, reason }
 }
 
-pub(crate) fn save_histograms(path: &Path, histograms: &Histograms) -> Result<(), IngestError> {
+pub(crate) fn save_histograms<N: Count>(
+    path: &Path,
+    histograms: &Histograms<N>,
+) -> Result<(), IngestError> {
     let bytes = statistics::to_bytes(histograms).map_err(IngestError::writing(path))?;
     chipmill_store::write_object(path, &bytes).map_err(IngestError::writing(path))
 }

@@ -7,6 +7,8 @@
 mod s1;
 mod sidecar;
 
+use std::ops::AddAssign;
+
 use chipmill_schemas::band::Band;
 use chipmill_schemas::patch::Split;
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
@@ -20,26 +22,43 @@ const VALUES: usize = 1 << 16;
 /// The three splits, and patches whose split is not known.
 const SETS: usize = Split::ALL.len() + 1;
 
+/// A number that counts pixels.
+pub(crate) trait Count: Copy + Default + PartialEq + AddAssign + Into<u64> {
+    const ONE: Self;
+}
+
+impl Count for u32 {
+    const ONE: Self = 1;
+}
+
+impl Count for u64 {
+    const ONE: Self = 1;
+}
+
+/// Of one unit, whose patches have 15 million pixels of a band at most: tables of half the size leave twice
+/// the room in the caches for pixels.
+pub(crate) type UnitHistograms = Histograms<u32>;
+
 /// How often each value occurs, for each split and band.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Histograms {
-    sets: [Set; SETS],
+pub(crate) struct Histograms<N = u64> {
+    sets: [Set<N>; SETS],
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Set {
+struct Set<N> {
     patches: u64,
     /// By band, in canonical order.
-    bands: [Counts; BANDS],
+    bands: [Counts<N>; BANDS],
 }
 
 /// Counts by value. The length is a power of two just beyond the largest value that occurs (0 where none
 /// does): few pixels are brighter than a tenth of the range, and tables that fit into the caches count
 /// faster, merge faster and cost less memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Counts(Vec<u64>);
+struct Counts<N>(Vec<N>);
 
-impl Histograms {
+impl<N: Count> Histograms<N> {
     /// Counts the pixels of one patch.
     pub(crate) fn add(&mut self, split: Option<Split>, pixels: &PatchPixels) {
         let set = &mut self.sets[set_index(split)];
@@ -50,12 +69,17 @@ impl Histograms {
     }
 
     /// Adds the counts of others.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge<M: Count>(&mut self, other: &Histograms<M>)
+    where
+        N: From<M>,
+    {
         for (set, more) in self.sets.iter_mut().zip(&other.sets) {
             set.merge(more);
         }
     }
+}
 
+impl Histograms {
     /// Statistics of all patches, then of each split that occurs.
     pub(crate) fn statistics(&self) -> Vec<SetStatistics> {
         let mut all = Set::default();
@@ -71,14 +95,19 @@ impl Histograms {
     }
 }
 
-impl Set {
-    fn merge(&mut self, other: &Self) {
+impl<N: Count> Set<N> {
+    fn merge<M: Count>(&mut self, other: &Set<M>)
+    where
+        N: From<M>,
+    {
         self.patches += other.patches;
         for (counts, more) in self.bands.iter_mut().zip(&other.bands) {
             counts.merge(more);
         }
     }
+}
 
+impl Set<u64> {
     fn statistics(&self, split: Option<Split>) -> SetStatistics {
         let histograms = Band::ALL.into_iter().zip(&self.bands);
         let bands = histograms
@@ -92,11 +121,11 @@ impl Set {
     }
 }
 
-impl Counts {
+impl<N: Count> Counts<N> {
     fn add(&mut self, values: &[u16]) {
         for &value in values {
             match self.0.get_mut(usize::from(value)) {
-                Some(count) => *count += 1,
+                Some(count) => *count += N::ONE,
                 None => self.add_beyond(value),
             }
         }
@@ -105,15 +134,18 @@ impl Counts {
     #[cold]
     fn add_beyond(&mut self, value: u16) {
         self.reach(value);
-        self.0[usize::from(value)] += 1;
+        self.0[usize::from(value)] += N::ONE;
     }
 
-    fn merge(&mut self, other: &Self) {
+    fn merge<M: Count>(&mut self, other: &Counts<M>)
+    where
+        N: From<M>,
+    {
         if self.0.len() < other.0.len() {
-            self.0.resize(other.0.len(), 0);
+            self.0.resize(other.0.len(), N::default());
         }
         for (count, more) in self.0.iter_mut().zip(&other.0) {
-            *count += more;
+            *count += N::from(*more);
         }
     }
 
@@ -121,7 +153,7 @@ impl Counts {
     fn reach(&mut self, value: u16) {
         let length = (usize::from(value) + 1).next_power_of_two();
         if self.0.len() < length {
-            self.0.resize(length, 0);
+            self.0.resize(length, N::default());
         }
     }
 }
@@ -228,7 +260,7 @@ mod tests {
     #[test]
     fn statistics_agree_with_sorting() {
         let patches: Vec<_> = (0..3).map(patch).collect();
-        let mut histograms = Histograms::default();
+        let mut histograms = Histograms::<u64>::default();
         patches
             .iter()
             .for_each(|p| histograms.add(Some(Split::Train), p));
@@ -253,7 +285,7 @@ mod tests {
         Band::ALL
             .into_iter()
             .for_each(|b| pixels.band_slice_mut(b).fill(u16::MAX));
-        let mut histograms = Histograms::default();
+        let mut histograms = Histograms::<u64>::default();
         histograms.add(None, &pixels);
         let bands = histograms.sets[3].bands.iter_mut();
         bands.for_each(|b| b.0.iter_mut().for_each(|c| *c *= 700_000));
@@ -269,16 +301,19 @@ mod tests {
             splits in proptest::collection::vec(0usize..4, 1..6), cut in 0usize..6,
         ) {
             let split = |i: usize| Split::ALL.get(i).copied();
-            let mut whole = Histograms::default();
-            let mut parts = [Histograms::default(), Histograms::default()];
+            let mut whole = Histograms::<u64>::default();
+            let mut parts = [UnitHistograms::default(), UnitHistograms::default()];
             for (i, &s) in splits.iter().enumerate() {
                 let pixels = patch(i as u64);
                 whole.add(split(s), &pixels);
                 parts[usize::from(i >= cut)].add(split(s), &pixels);
             }
-            let [a, b] = parts;
-            let mut merged = b.clone();
+            let [a, mut b] = parts;
+            let mut merged = Histograms::<u64>::default();
+            merged.merge(&b);
             merged.merge(&a);
+            b.merge(&a);
+            prop_assert_eq!(to_bytes(&b).unwrap(), to_bytes(&whole).unwrap());
             prop_assert_eq!(&merged, &whole);
             prop_assert_eq!(from_bytes(&to_bytes(&whole).unwrap()).unwrap(), whole);
         }

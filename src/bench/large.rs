@@ -69,7 +69,7 @@ fn patch(codec: Codec) -> anyhow::Result<EncodedPatch> {
     for resolution in Resolution::ALL {
         pixels.group_slice_mut(resolution).fill(VALUE);
     }
-    Ok(PatchEncoder::new(codec)?.encode(&pixels)?)
+    Ok(PatchEncoder::new(codec).encode(&pixels)?)
 }
 
 /// A row with something in every column, as long as in the real tables.

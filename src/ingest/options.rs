@@ -11,7 +11,7 @@ use clap::ValueEnum;
 #[derive(Debug, clap::Args)]
 pub(crate) struct What {
     /// Folders or archives of patches, reference maps or Sentinel-1, recognised by content; - is an
-    /// archive of patches on standard input.
+    /// archive of any of them on standard input.
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<PathBuf>,
 

@@ -1,8 +1,12 @@
-//! The inverse of Blosc's bit shuffle for two-byte elements.
+//! Blosc's bit shuffle for two-byte elements, and its inverse.
 //!
 //! A shuffled block holds 16 planes, the lowest bit first: plane `b` has bit `b` of every element, eight
 //! elements a byte, the first in the lowest bit (Masui et al., 2015, Astronomy and Computing 12). c-blosc
 //! is compiled here without AVX2 and goes over the block twice through memory; this goes over it once.
+
+mod forward;
+
+pub(crate) use forward::shuffle;
 
 /// Bytes of an element.
 const ELEMENT: usize = 2;
@@ -234,7 +238,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// By the definition, bit by bit.
-    fn shuffled(values: &[u8]) -> Vec<u8> {
+    pub(super) fn shuffled(values: &[u8]) -> Vec<u8> {
         let elements = values.len() / ELEMENT;
         let mut planes = vec![0; values.len()];
         for element in 0..elements {

@@ -3,6 +3,8 @@
 //! zarrs decodes into a vector of its own: an allocation and a copy for every chunk. And two thirds of
 //! the time go into c-blosc's inverse bit shuffle, so only LZ4 is left to it.
 
+mod encode;
+
 use std::cell::RefCell;
 use std::ffi::c_void;
 
@@ -10,6 +12,8 @@ use blosc_src::{blosc_cbuffer_validate, blosc_decompress_ctx};
 
 use crate::bitshuffle;
 use crate::codec::{ChunkError, blosc_error};
+
+pub(crate) use encode::encode;
 
 // Bytes of a frame's header, and flags in it (c-blosc's README_CHUNK_FORMAT).
 const FLAGS: usize = 2;
@@ -113,7 +117,7 @@ mod tests {
     use crate::codec::{PixelEncoder, checked};
 
     fn frame(group: Resolution, values: &[u16]) -> Vec<u8> {
-        let (encoder, mut chunk) = (PixelEncoder::new(Codec::Lz4).unwrap(), Vec::new());
+        let (encoder, mut chunk) = (PixelEncoder::new(Codec::Lz4), Vec::new());
         encoder.append(group, values, &mut chunk).unwrap();
         checked(&chunk).unwrap().to_vec()
     }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::codec;
 use crate::encode::EncodedPatch;
 use crate::root::Root;
 use crate::shard;
@@ -24,7 +25,7 @@ pub fn shard_index(bytes: &[u8]) {
     let (slots, chunks) = (usize::from(*slots) + 1, usize::from(*chunks));
     let mut index = index.to_vec();
     index.resize(shard::index_bytes(slots) - size_of::<u32>(), 0xff);
-    index.extend_from_slice(&crc32c::crc32c(&index).to_le_bytes());
+    index.extend_from_slice(&codec::crc32c(&index).to_le_bytes());
     let object = index.len() as u64 + 100_000;
     if let Ok(spans) = shard::parse_index(&index, shard::longest_chunk(43_200), chunks, object) {
         assert_eq!(spans.len(), chunks);

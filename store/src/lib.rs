@@ -28,7 +28,7 @@
 //!
 //! let shape = StoreShape { patches: 1, shard_patches: 1024, codec: Codec::Lz4 };
 //! let writer = StoreWriter::new(&root, shape)?;
-//! let encoded = PatchEncoder::new(shape.codec)?.encode(&pixels)?;
+//! let encoded = PatchEncoder::new(shape.codec).encode(&pixels)?;
 //! let unit = UnitRow {
 //!     unit: 0,
 //!     patch_ids_digest: patch_ids_digest([&id]),

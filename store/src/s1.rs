@@ -74,7 +74,7 @@ impl S1Pixels {
     /// None that can happen: nothing is compressed.
     pub fn to_bytes(&self, into: &mut Vec<u8>) -> Result<(), WriteError> {
         into.clear();
-        PixelEncoder::new(Codec::None)?.append_s1(&self.values, into)?;
+        PixelEncoder::new(Codec::None).append_s1(&self.values, into)?;
         Ok(())
     }
 
@@ -99,11 +99,9 @@ pub struct S1Encoder(PixelEncoder);
 
 impl S1Encoder {
     /// An encoder for stores of that codec.
-    ///
-    /// # Errors
-    /// [`WriteError::Chunk`] when the compression library does not know the codec.
-    pub fn new(codec: Codec) -> Result<Self, WriteError> {
-        Ok(Self(PixelEncoder::new(codec)?))
+    #[must_use]
+    pub fn new(codec: Codec) -> Self {
+        Self(PixelEncoder::new(codec))
     }
 
     /// Puts the chunk of one patch, with its crc32c, in place of what `into` holds; the same pixels

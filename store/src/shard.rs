@@ -37,7 +37,7 @@ impl Index {
         for number in entries.flatten() {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        let crc = crc32c::crc32c(&bytes);
+        let crc = codec::crc32c(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
         bytes
     }
@@ -222,7 +222,7 @@ mod tests {
                 .iter()
                 .flat_map(|n: &u64| n.to_le_bytes())
                 .collect();
-            index.extend_from_slice(&crc32c::crc32c(&index).to_le_bytes());
+            index.extend_from_slice(&codec::crc32c(&index).to_le_bytes());
             let object = 10 + index.len() as u64;
             let error = parse_index(&index, 4096, 1, object).unwrap_err();
             assert!(

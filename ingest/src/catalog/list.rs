@@ -56,13 +56,13 @@ impl ListRole {
     }
 }
 
-/// Whether a file that begins so is a list of names.
+/// Whether a file that begins so is a list of names; one of no names is a list as well.
 pub(super) fn is_list(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
     text.lines()
         .map(name)
         .find(|n| !n.is_empty())
-        .is_some_and(|n| n.parse::<PatchId>().is_ok())
+        .is_none_or(|n| n.parse::<PatchId>().is_ok())
 }
 
 /// Reads a list: one name a line, no header; further columns (such as the S1 name) are ignored.

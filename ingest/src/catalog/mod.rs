@@ -8,6 +8,7 @@
 pub(crate) mod label_file;
 mod list;
 pub(crate) mod reference_map;
+mod rows;
 pub(crate) mod s1_label_file;
 mod sound;
 mod table;
@@ -26,7 +27,9 @@ use chipmill_schemas::s1::S1Id;
 use serde::{Deserialize, Serialize};
 
 use crate::IngestError;
+use crate::source::Notes;
 use list::ListRole;
+use rows::Rows;
 use twins::Twins;
 
 /// What the metadata files say of one patch. `None`: they do not say.
@@ -77,7 +80,9 @@ pub(crate) struct Told {
 /// All metadata files together.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
-    listed: BTreeMap<PackedId, Kept>,
+    listed: Rows,
+    /// What becomes `listed` once all files are read.
+    read: BTreeMap<PackedId, Kept>,
     odd_names: BTreeMap<PackedId, OddNames>,
     countries: Vec<String>,
     /// The only patches wanted, where a file names them.
@@ -90,6 +95,7 @@ pub(crate) struct Catalog {
     has_snow_list: bool,
     has_cloud_list: bool,
     twins: Twins,
+    notes: Notes,
 }
 
 impl Catalog {
@@ -111,11 +117,16 @@ impl Catalog {
                 catalog.load_list(path, &bytes)?;
             }
         }
+        catalog.listed = Rows::from(std::mem::take(&mut catalog.read));
         catalog.digests.sort();
         catalog.digests.dedup();
         if let Some(path) = patches {
             let bytes = head_checked(path)?;
             let names = list::names(path, &bytes)?;
+            if names.is_empty() {
+                let reason = "names no patch; it should name those wanted, one a line";
+                return Err(IngestError::metadata(path, reason));
+            }
             catalog.named = Some(names.iter().map(PackedId::from).collect());
             catalog.named_digest = Some(blake3::hash(&bytes).to_hex().to_string());
         }
@@ -146,12 +157,18 @@ impl Catalog {
     /// row is listed is that row.
     pub(crate) fn expected(&self) -> impl Iterator<Item = PatchId> {
         let named = self.named.iter().flatten();
-        let new = named.filter(|id| !self.listed.contains_key(*id));
-        let both = self.listed.keys().chain(new);
+        let new = named.filter(|id| !self.listed.contains(**id));
+        let listed = self.listed.iter().map(|(id, _)| id);
+        let both = listed.chain(new);
         let is_twin = |id: PackedId| {
             id.version() == DatasetVersion::V1 && self.twins.v2_of(id, &self.listed).is_some()
         };
         both.filter(move |id| !is_twin(**id)).map(|id| id.unpack())
+    }
+
+    /// What is remarkable about the files.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     /// How many patches the files list, before any selection.
@@ -161,7 +178,7 @@ impl Catalog {
 
     /// Whether the files list a patch, under either of its names.
     pub(crate) fn lists(&self, id: &PatchId) -> bool {
-        self.listed.contains_key(&id.into()) || self.twin(id).is_some()
+        self.listed.contains(id.into()) || self.twin(id).is_some()
     }
 
     /// The other name of a patch: the v2 id of a v1 one, or the v1 name of a v2 one.
@@ -178,20 +195,21 @@ impl Catalog {
     /// Whether the patch's labels are known without its own files.
     pub(crate) fn knows_labels(&self, id: &PatchId) -> bool {
         let id = PackedId::from(id);
-        let listed = self.listed.get(&id);
+        let listed = self.listed.get(id);
         self.mapped.contains_key(&id) || listed.is_some_and(|row| row.labels_19.is_some())
     }
 
     /// The Sentinel-1 patch of a patch, as the tables name it.
     pub(crate) fn s1_of(&self, id: &PatchId) -> Option<S1Id> {
         let id = PackedId::from(id);
-        let own = self.listed.get(&id).and_then(|l| l.s1_name);
+        let own = self.listed.get(id).and_then(|l| l.s1_name);
         own.or_else(|| self.v2_row(id)?.1.s1_name)
     }
 
     /// All Sentinel-1 patches that the tables name.
     pub(crate) fn s1_names(&self) -> HashSet<S1Id> {
-        self.listed.values().filter_map(|l| l.s1_name).collect()
+        let rows = self.listed.iter();
+        rows.filter_map(|(_, row)| row.s1_name).collect()
     }
 
     /// The countries that occur.
@@ -202,7 +220,7 @@ impl Catalog {
     /// The patch's split, where known.
     pub(crate) fn split(&self, id: &PatchId) -> Option<Split> {
         let id = PackedId::from(id);
-        let own = self.listed.get(&id).and_then(|l| l.split);
+        let own = self.listed.get(id).and_then(|l| l.split);
         own.or_else(|| self.v2_row(id)?.1.split)
     }
 
@@ -212,7 +230,7 @@ impl Catalog {
             return None;
         }
         let v2 = self.twins.v2_of(id, &self.listed)?;
-        let mut row = *self.listed.get(&v2)?;
+        let mut row = *self.listed.get(v2)?;
         if self.has_split_list {
             row.split = None;
         }
@@ -224,7 +242,7 @@ impl Catalog {
     pub(crate) fn row(&self, id: &PatchId, told: &Told) -> PatchRow {
         let from_id = PatchRow::from_id(id.clone());
         let packed = PackedId::from(id);
-        let own = self.listed.get(&packed).copied().unwrap_or_default();
+        let own = self.listed.get(packed).copied().unwrap_or_default();
         let v2 = self.v2_row(packed);
         let v2_id = v2.map(|(id, _)| id);
         let v2 = v2.map(|(_, row)| row).unwrap_or_default();
@@ -276,13 +294,18 @@ impl Catalog {
     /// Whether the table's 19-class labels are others than those that follow from the reference map.
     pub(crate) fn map_contradicts(&self, id: &PatchId) -> bool {
         let id = PackedId::from(id);
-        let listed = self.listed.get(&id).and_then(|l| l.labels_19);
+        let listed = self.listed.get(id).and_then(|l| l.labels_19);
         let mapped = self.mapped.get(&id).map(|l| l.to_nineteen());
         matches!((listed, mapped), (Some(a), Some(b)) if a != b)
     }
 
     fn load_list(&mut self, path: &Path, bytes: &[u8]) -> Result<(), IngestError> {
         let (role, ids) = list::read(path, bytes)?;
+        if ids.is_empty() {
+            // No official list is empty; that of a small part of the data may be.
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            self.notes.add("lists that name no patch", &name);
+        }
         match role {
             ListRole::Snow => self.has_snow_list = true,
             ListRole::Cloud => self.has_cloud_list = true,
@@ -295,7 +318,7 @@ impl Catalog {
     /// Joins what one more file says to what is known.
     fn add(&mut self, path: &Path, id: &PatchId, new: Listed) -> Result<(), IngestError> {
         let packed = PackedId::from(id);
-        let mut known = self.listed.get(&packed).copied().unwrap_or_default();
+        let mut known = self.read.get(&packed).copied().unwrap_or_default();
         let country = new.country.map(|name| self.number_of(&name));
         let before = [self.s1_name(packed, &known), self.s2v1_name(packed, &known)];
         let mut names = before.map(|name| name.map(Box::from));
@@ -339,7 +362,7 @@ impl Catalog {
         if odd.s1_name.is_some() || odd.s2v1_name.is_some() {
             self.odd_names.insert(id, odd);
         }
-        self.listed.insert(id, kept);
+        self.read.insert(id, kept);
     }
 
     fn number_of(&mut self, country: &str) -> u16 {
@@ -381,6 +404,11 @@ fn join<T: PartialEq + std::fmt::Debug>(
     }
 }
 
+/// Whether a file that begins so is a table or a list.
+pub(crate) fn is_metadata(head: &[u8]) -> bool {
+    head.starts_with(table::MAGIC) || list::is_list(head)
+}
+
 /// The bytes of a metadata file. The official tables have 3.6 MB; a file that is something else (an
 /// archive, say) is refused by its first bytes before it is read.
 fn head_checked(path: &Path) -> Result<Vec<u8>, IngestError> {
@@ -392,7 +420,7 @@ fn head_checked(path: &Path) -> Result<Vec<u8>, IngestError> {
         .take(PIECE)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
-    if !bytes.starts_with(table::MAGIC) && !list::is_list(&bytes) {
+    if !is_metadata(&bytes) {
         let reason = "is neither a parquet table (v2 metadata.parquet) nor a list of v1 patch \
                       names, one a line (train.csv, patches_with_seasonal_snow.csv)";
         return Err(IngestError::metadata(path, reason));

@@ -177,20 +177,53 @@ fn the_official_tables_list_all_549_488_patches() {
     let count = |split| {
         catalog
             .listed
-            .values()
+            .iter()
+            .map(|(_, row)| row)
             .filter(|l| l.split == Some(split))
             .count()
     };
     assert_eq!(Split::ALL.map(count), [272_544, 139_577, 137_367]);
     let snow = catalog
         .listed
-        .values()
+        .iter()
+        .map(|(_, row)| row)
         .filter(|l| l.snow == Some(true))
         .count();
     let cloud = catalog
         .listed
-        .values()
+        .iter()
+        .map(|(_, row)| row)
         .filter(|l| l.cloud == Some(true))
         .count();
     assert_eq!((snow, cloud), (60_773, 8_677));
+}
+
+#[test]
+fn a_list_of_no_names_tells_that_no_patch_is_on_it_and_is_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (snow, cloud) = (
+        dir.path().join("patches_with_seasonal_snow.csv"),
+        dir.path().join("patches_with_cloud_and_shadow.csv"),
+    );
+    std::fs::write(&snow, "").unwrap();
+    std::fs::write(&cloud, format!("{V1}\n")).unwrap();
+    let catalog = load(&[&snow, &cloud]).unwrap();
+    let row = catalog.row(&V1.parse().unwrap(), &Told::default());
+    assert_eq!((row.snow, row.cloud), (Some(false), Some(true)));
+    let note = "lists that name no patch: 1, such as patches_with_seasonal_snow.csv";
+    assert_eq!(catalog.notes().lines(), [note]);
+
+    let unnamed = dir.path().join("empty");
+    std::fs::write(&unnamed, "\n\n").unwrap();
+    assert!(
+        load(&[&unnamed])
+            .unwrap_err()
+            .to_string()
+            .contains("its file name must say of what")
+    );
+    let none_wanted = Catalog::load(&[], Some(&unnamed)).unwrap_err();
+    assert!(
+        none_wanted.to_string().contains("names no patch"),
+        "{none_wanted}"
+    );
 }

@@ -25,6 +25,11 @@ pub(crate) fn plan(
     progress.stage("plan");
     let mut job = Job::new(options, stop, progress)?;
     let sources = Source::recognise_all(&options.sources)?;
+    if sources.iter().any(Source::is_stdin) {
+        let text = "standard input is gone when `ingest finalize` runs; give the archive as a file, or \
+                    call `ingest` for all steps at once";
+        return Err(IngestError::Options(text.to_owned()));
+    }
     let plan = planning::plan(&mut job, &sources)?;
     let Some(folders) = &plan.folders else {
         let store = options.store.clone();

@@ -145,6 +145,7 @@ fn balance(
 ) -> IngestSummary {
     let mut notes = worked.notes.clone();
     worked.records.iter().for_each(|r| notes.merge(&r.notes));
+    notes.merge(job.catalog.notes());
     notes.merge(&stored.notes);
     let absent = absent_from(job, worked, stored);
     let s1_summary = s1.map(|s1| {

@@ -11,6 +11,7 @@ mod finalize;
 mod flow;
 mod lanes;
 mod maps;
+mod memory;
 mod planned;
 mod planning;
 mod s1;
@@ -124,7 +125,7 @@ impl<'a> Job<'a> {
         progress: &'a dyn Progress,
     ) -> Result<Self, IngestError> {
         check(options)?;
-        hold_on_to_memory();
+        memory::hold_on();
         let name = |i| format!("ingest-{i}");
         let threads = rayon::ThreadPoolBuilder::new().num_threads(options.threads);
         let catalog = Catalog::load(&options.metadata, options.patches.as_deref())?;
@@ -142,7 +143,7 @@ impl<'a> Job<'a> {
                 strict: options.strict,
                 progress,
             },
-            encoder: PatchEncoder::new(options.codec)?,
+            encoder: PatchEncoder::new(options.codec),
             pool: threads.thread_name(name).build()?,
             stop,
             progress,
@@ -183,6 +184,7 @@ impl<'a> Job<'a> {
         s1: Option<&s1::S1Worked>,
     ) -> Result<IngestSummary, IngestError> {
         self.encoder.forget_recycled();
+        memory::give_back();
         match self.pool.current_num_threads() {
             1 => finalize::finalize(self, worked, s1),
             _ => self.pool.install(|| finalize::finalize(self, worked, s1)),
@@ -228,13 +230,6 @@ impl<'a> Job<'a> {
         };
         Ok(StoreWriter::new(&self.options.store, shape)?)
     }
-}
-
-/// Keeps glibc's allocator from giving memory back to the system whenever 128 KiB lie free, only to have
-/// it mapped and cleared again, page by page, for the next patch: once a large block was freed, the
-/// allocator takes twice its size for worth keeping. Nothing is touched, and elsewhere nothing happens.
-fn hold_on_to_memory() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(16 << 20)));
 }
 
 fn object_bytes(objects: &[ObjectRecord]) -> u64 {

@@ -20,7 +20,7 @@ use crate::decode::Decoder;
 use crate::plan::{self, FolderPlan, Plan, PlannedPatch, S1Plan, Unit};
 use crate::record::{UnitHead, UnitRecord, Workspace};
 use crate::source::{Notes, folder};
-use crate::statistics::Histograms;
+use crate::statistics::{Histograms, UnitHistograms};
 use crate::{IngestError, IngestOptions};
 
 /// Patches that one thread takes at a time.
@@ -85,7 +85,7 @@ pub(super) fn work(
         patches.retain(|p| !bad.contains(&p.0));
         defects.extend(late);
     };
-    let mut histograms = Histograms::default();
+    let mut histograms = Histograms::<u64>::default();
     for record in &records {
         histograms.merge(&job.workspace.histograms(record)?);
     }
@@ -181,7 +181,7 @@ pub(super) fn make(
     record.objects = shard.end()?;
     let benches = benches.into_inner().unwrap_or_else(PoisonError::into_inner);
     let counted = benches.into_iter().map(|b| b.histograms);
-    let merged = |mut sum: Histograms, more: Histograms| {
+    let merged = |mut sum: UnitHistograms, more: UnitHistograms| {
         sum.merge(&more);
         sum
     };
@@ -212,7 +212,7 @@ fn push(
 struct Bench {
     decoder: Decoder,
     pixels: PatchPixels,
-    histograms: Histograms,
+    histograms: UnitHistograms,
 }
 
 /// Converts some patches on all threads, with benches that are free or new.

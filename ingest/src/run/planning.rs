@@ -8,7 +8,7 @@ use chipmill_store::packed_ids_digest;
 use rayon::prelude::*;
 
 use super::{Job, maps, s1};
-use crate::plan::{self, FolderPlan, Plan, PlannedPatch, S1Plan};
+use crate::plan::{self, FolderPlan, Plan, PlanHead, PlannedPatch, S1Plan};
 use crate::record;
 use crate::source::folder::Listing;
 use crate::source::{Content, Source};
@@ -189,7 +189,7 @@ pub(super) fn settle(job: &Job<'_>, plan: &Plan) -> Result<Option<IngestSummary>
         // Another process may plan the same at this moment: then its plan decides.
         record::create(&path, plan)?;
     }
-    let settled = Plan::load(&path)?;
+    let settled: Option<PlanHead> = plan::load(&path)?;
     match settled {
         Some(settled) if settled.fingerprint == plan.fingerprint => {}
         Some(settled) => {

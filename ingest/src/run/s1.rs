@@ -91,7 +91,7 @@ pub(super) fn work_unit(
         return Ok(false);
     }
     job.check_stop(0)?;
-    let encoder = S1Encoder::new(job.options.codec)?;
+    let encoder = S1Encoder::new(job.options.codec);
     let finder = Finder {
         plan: s1,
         spool: None,
@@ -186,7 +186,7 @@ fn make_all(
         return Ok(());
     }
     let writer = job.writer(all)?;
-    let encoder = S1Encoder::new(job.options.codec)?;
+    let encoder = S1Encoder::new(job.options.codec);
     let make = |head: &&UnitHead| unit::make(job, finder, &encoder, head, &writer);
     records.extend(lanes::make(job, todo, &make)?);
     records.sort_by_key(|r| r.unit);

@@ -16,14 +16,14 @@ use super::flow::{self, FlowEnd, Order};
 use super::{Job, Worked, join, planning, spool};
 use crate::IngestError;
 use crate::record::{self, StreamEnd, UnitHead, UnitRecord};
-use crate::source::Source;
-use crate::statistics::Histograms;
+use crate::source::{Content, Source};
+use crate::statistics::{Histograms, UnitHistograms};
 
 /// Works until the stream is in units.
 pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestError> {
     job.progress.total(expected(job));
     // Standard input cannot be read again once it turns out not to be in order.
-    let only_once = |s: &Source| matches!(s, Source::Archive(a) if a.input.is_stdin());
+    let only_once = |s: &Source| matches!(s, Source::Archive(a) if a.input.is_stdin() && a.content == Content::Patches);
     if job.workspace.unordered().is_file() || sources.iter().any(only_once) {
         return spool::work(job, sources);
     }
@@ -43,7 +43,7 @@ pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestEr
             }
         },
     };
-    let mut histograms = Histograms::default();
+    let mut histograms = Histograms::<u64>::default();
     for record in &records {
         histograms.merge(&job.workspace.histograms(record)?);
     }
@@ -147,7 +147,7 @@ struct Unit {
     record: UnitRecord,
     /// From the first patch on.
     shard: Option<ShardWriter>,
-    histograms: Histograms,
+    histograms: UnitHistograms,
 }
 
 impl Unit {
@@ -159,7 +159,7 @@ impl Unit {
         Self {
             record,
             shard: None,
-            histograms: Histograms::default(),
+            histograms: UnitHistograms::default(),
         }
     }
 

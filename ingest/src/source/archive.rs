@@ -9,6 +9,7 @@ mod splitter;
 use std::borrow::Cow;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use chipmill_schemas::patch_id::PatchId;
 use chipmill_schemas::s1::S1Id;
@@ -107,16 +108,29 @@ fn walk(
 pub(super) fn content(source: &Archive) -> Result<Content, IngestError> {
     /// Members that are looked at: folders and strange files may come first.
     const FIRST: usize = 1000;
-    let mut members = open(source)?;
+    // Of standard input there is a beginning that can be looked at; where that ends says nothing.
+    let beginning = source.input.known();
+    let mut members = match beginning {
+        Some(known) => {
+            let bytes = Box::new(io::Cursor::new(known.to_vec()));
+            let stream = source.compression.decoder(bytes);
+            Members::new(stream.map_err(IngestError::reading(Path::new(&source.input.name())))?)
+        }
+        None => open(source)?,
+    };
     let mut extension = Extension::default();
     for _ in 0..FIRST {
         let at = members.position();
-        if !members.advance().map_err(damaged(source, at))? {
-            break;
-        }
-        let at = members.position();
-        if extension.take(&mut members).map_err(damaged(source, at))? {
-            continue;
+        let extends = match members.advance() {
+            Ok(true) => extension.take(&mut members),
+            Ok(false) => break,
+            Err(error) => Err(error),
+        };
+        match extends {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(_) if beginning.is_some() => break,
+            Err(error) => return Err(damaged(source, at)(error)),
         }
         let name = std::mem::take(&mut extension).name(&members);
         let Ok((folder, file)) = folder_and_file(&name) else {

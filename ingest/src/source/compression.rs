@@ -3,6 +3,7 @@
 use std::io::{self, BufReader, Read};
 
 use super::input::Input;
+use crate::catalog::is_metadata;
 
 /// Compression of a tar archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,11 @@ impl Compression {
 
     /// The tar stream of an archive.
     pub(crate) fn open(self, input: &Input) -> io::Result<Box<dyn Read + Send>> {
-        let file = input.open()?;
+        self.decoder(input.open()?)
+    }
+
+    /// The tar stream of an archive, from its bytes.
+    pub(crate) fn decoder(self, file: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
         let input = |file| BufReader::with_capacity(INPUT_BUFFER, file);
         Ok(match self {
             Self::None => Box::new(BufReader::with_capacity(SMALL, file)),
@@ -83,6 +88,10 @@ fn describe(head: &[u8]) -> String {
     if head.is_empty() {
         return "an empty file".to_owned();
     }
+    if is_metadata(head) {
+        return "a metadata file, which is given as --metadata FILE, each with its own --metadata"
+            .to_owned();
+    }
     let bytes: Vec<String> = head.iter().take(4).map(|b| format!("{b:02x}")).collect();
     format!("a file that begins with the bytes {}", bytes.join(" "))
 }
@@ -107,6 +116,8 @@ mod tests {
         assert_eq!(recognise(&tar), Ok(Compression::None));
         let zstd = zstd::encode_all(&tar[..], 1).unwrap();
         assert_eq!(recognise(&zstd), Ok(Compression::Zstd));
+        let list = recognise(b"S2A_MSIL2A_20170617T113321_4_55\n").unwrap_err();
+        assert!(list.contains("--metadata FILE"), "{list}");
         let text = recognise(b"patch_id,split\n").unwrap_err();
         assert!(text.contains("70 61 74 63"), "{text}");
     }

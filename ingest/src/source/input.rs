@@ -4,26 +4,39 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes at both ends of an archive by which it is recognised.
 const END: u64 = 1 << 16;
+
+/// Bytes of standard input that are looked at before it is read: the first members, even where a
+/// compressed block of them is large.
+const AHEAD: u64 = 1 << 20;
 
 /// Where the bytes of an archive come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Input {
     /// One file, or the parts of one in their order.
     Files(Vec<PathBuf>),
-    /// Standard input: its first bytes, until they are taken with all that follows.
-    Stdin(Arc<Mutex<Option<Vec<u8>>>>),
+    /// Standard input.
+    Stdin(Arc<Stdin>),
+}
+
+/// Standard input, whose first bytes stay known when it was read.
+#[derive(Debug)]
+pub(crate) struct Stdin {
+    head: Vec<u8>,
+    is_read: AtomicBool,
 }
 
 impl Input {
     /// Begins to read standard input.
     pub(crate) fn stdin() -> io::Result<Self> {
         let mut head = Vec::new();
-        io::stdin().lock().take(END).read_to_end(&mut head)?;
-        Ok(Self::Stdin(Arc::new(Mutex::new(Some(head)))))
+        io::stdin().lock().take(AHEAD).read_to_end(&mut head)?;
+        let is_read = AtomicBool::new(false);
+        Ok(Self::Stdin(Arc::new(Stdin { head, is_read })))
     }
 
     /// Whether the bytes can be read only once.
@@ -31,7 +44,15 @@ impl Input {
         matches!(self, Self::Stdin(_))
     }
 
-    /// The first bytes, at most `length` and at most 64 KiB.
+    /// The bytes that are known of what can be read only once.
+    pub(crate) fn known(&self) -> Option<&[u8]> {
+        match self {
+            Self::Files(_) => None,
+            Self::Stdin(stdin) => Some(&stdin.head),
+        }
+    }
+
+    /// The first bytes, at most `length`, and of standard input at most 1 MiB.
     pub(crate) fn head(&self, length: usize) -> io::Result<Vec<u8>> {
         match self {
             Self::Files(parts) => {
@@ -41,11 +62,7 @@ impl Input {
                     .read_to_end(&mut head)?;
                 Ok(head)
             }
-            Self::Stdin(held) => {
-                let held = held.lock().unwrap_or_else(PoisonError::into_inner);
-                let head = held.as_ref().ok_or_else(read_before)?;
-                Ok(head[..length.min(head.len())].to_vec())
-            }
+            Self::Stdin(stdin) => Ok(stdin.head[..length.min(stdin.head.len())].to_vec()),
         }
     }
 
@@ -56,10 +73,12 @@ impl Input {
                 [one] => Box::new(File::open(one)?),
                 parts => Box::new(Parts::new(parts)),
             }),
-            Self::Stdin(held) => {
-                let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-                let head = held.take().ok_or_else(read_before)?;
-                Ok(Box::new(Cursor::new(head).chain(io::stdin())))
+            Self::Stdin(stdin) => {
+                if stdin.is_read.swap(true, Ordering::Relaxed) {
+                    return Err(read_before());
+                }
+                let head = Cursor::new(stdin.head.clone());
+                Ok(Box::new(head.chain(io::stdin())))
             }
         }
     }

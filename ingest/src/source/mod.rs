@@ -72,6 +72,11 @@ impl Source {
         groups.into_iter().map(Self::recognise).collect()
     }
 
+    /// Whether it is standard input, which can be read only once.
+    pub(crate) fn is_stdin(&self) -> bool {
+        matches!(self, Self::Archive(a) if a.input.is_stdin())
+    }
+
     fn recognise(parts: Vec<PathBuf>) -> Result<Self, IngestError> {
         let path = parts.first().cloned().unwrap_or_default();
         if path.as_os_str() == STDIN {
@@ -98,9 +103,7 @@ impl Archive {
             compression,
             content: Content::Patches,
         };
-        if !archive.input.is_stdin() {
-            archive.content = archive::content(&archive)?;
-        }
+        archive.content = archive::content(&archive)?;
         Ok(archive)
     }
 }

@@ -4,14 +4,14 @@
 //! band the number of values that occur, then per value its distance to the one before and its
 //! count.
 
-use super::{BANDS, Counts, Histograms, SETS, Set, VALUES};
+use super::{BANDS, Count, Counts, Histograms, SETS, Set, VALUES};
 
 const MAGIC: &[u8] = b"chipmill histograms 1\n";
 const LEVEL: i32 = 1;
 /// Most bytes that all sets can need: every value present, ten bytes a number.
 const CAP: usize = SETS * (BANDS * (VALUES + 1) * 20 + 10);
 
-pub(crate) fn to_bytes(histograms: &Histograms) -> std::io::Result<Vec<u8>> {
+pub(crate) fn to_bytes<N: Count>(histograms: &Histograms<N>) -> std::io::Result<Vec<u8>> {
     let mut plain = Vec::new();
     for set in &histograms.sets {
         push(&mut plain, set.patches);
@@ -24,13 +24,13 @@ pub(crate) fn to_bytes(histograms: &Histograms) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn push_band(plain: &mut Vec<u8>, counts: &[u64]) {
-    let occurring = || (0u64..).zip(counts).filter(|(_, c)| **c > 0);
+fn push_band<N: Count>(plain: &mut Vec<u8>, counts: &[N]) {
+    let occurring = || (0u64..).zip(counts).filter(|(_, c)| **c != N::default());
     push(plain, occurring().count() as u64);
     let mut before = 0;
     for (value, &count) in occurring() {
         push(plain, value - before);
-        push(plain, count);
+        push(plain, count.into());
         before = value;
     }
 }
@@ -53,7 +53,7 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Histograms, String> {
     }
 }
 
-fn pull_set(rest: &mut &[u8], set: &mut Set) -> Option<()> {
+fn pull_set(rest: &mut &[u8], set: &mut Set<u64>) -> Option<()> {
     set.patches = pull(rest)?;
     if set.patches == 0 {
         return Some(());
@@ -63,13 +63,18 @@ fn pull_set(rest: &mut &[u8], set: &mut Set) -> Option<()> {
         .try_for_each(|band| pull_band(rest, band))
 }
 
-fn pull_band(rest: &mut &[u8], band: &mut Counts) -> Option<()> {
+fn pull_band(rest: &mut &[u8], band: &mut Counts<u64>) -> Option<()> {
     let mut value = 0u64;
-    for _ in 0..pull(rest)? {
-        value = value.checked_add(pull(rest)?)?;
-        let value = u16::try_from(value).ok()?;
-        band.reach(value);
-        band.0[usize::from(value)] = pull(rest)?;
+    for entry in 0..pull(rest)? {
+        let distance = pull(rest)?;
+        value = value.checked_add(distance)?;
+        let (at, count) = (u16::try_from(value).ok()?, pull(rest)?);
+        // Nobody writes a value that does not occur, or one twice.
+        if count == 0 || (entry > 0 && distance == 0) {
+            return None;
+        }
+        band.reach(at);
+        band.0[usize::from(at)] = count;
     }
     Some(())
 }
@@ -103,6 +108,19 @@ pub(super) fn pull(rest: &mut &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn values_that_do_not_occur_and_values_given_twice_are_refused() {
+        let file = |band: &[u8]| {
+            // One patch, that band, eleven empty ones, and three sets without patches.
+            let plain = [&[1], band, &[0; BANDS - 1], &[0; SETS - 1]].concat();
+            [MAGIC, &zstd::bulk::compress(&plain, 1).unwrap()].concat()
+        };
+        assert!(from_bytes(&file(&[2, 5, 7, 1, 9])).is_ok());
+        for wrong in [&[1, 5, 0][..], &[2, 5, 7, 0, 9]] {
+            assert!(from_bytes(&file(wrong)).is_err(), "{wrong:?}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -64,7 +64,7 @@ fn seeds() -> BTreeMap<&'static str, Vec<u8>> {
 }
 
 fn spooled() -> EncodedPatch {
-    let encoder = PatchEncoder::new(chipmill_schemas::manifest::Codec::Zstd).unwrap();
+    let encoder = PatchEncoder::new(chipmill_schemas::manifest::Codec::Zstd);
     encoder.encode(&PatchPixels::zeroed()).unwrap()
 }
 

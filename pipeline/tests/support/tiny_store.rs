@@ -30,7 +30,7 @@ pub(crate) fn write(
     };
     let rows = (0..patches).map(row).collect::<Result<Vec<_>, _>>()?;
 
-    let (writer, encoder) = (StoreWriter::new(root, shape)?, PatchEncoder::new(codec)?);
+    let (writer, encoder) = (StoreWriter::new(root, shape)?, PatchEncoder::new(codec));
     let mut units = Vec::new();
     for (shard, first) in (0..).zip((0..patches).step_by(SHARD_PATCHES as usize)) {
         let range = first..(first + SHARD_PATCHES).min(patches);

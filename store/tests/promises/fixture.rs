@@ -53,7 +53,7 @@ impl Fixture {
 
     /// Writes everything but the end: the shards, each as a unit of its own.
     pub(crate) fn write_shards(&self, root: &Path) -> Vec<UnitRow> {
-        let encoder = PatchEncoder::new(self.shape.codec).unwrap();
+        let encoder = PatchEncoder::new(self.shape.codec);
         let writer = self.writer(root);
         let size = self.shape.shard_patches as usize;
         let shards = (0..self.shape.shards()).into_par_iter();
@@ -97,7 +97,7 @@ impl Fixture {
 
     /// Writes the shards of Sentinel-1, each as a unit of its own.
     pub(crate) fn write_s1_shards(&self, root: &Path) -> Vec<UnitRow> {
-        let encoder = S1Encoder::new(self.shape.codec).unwrap();
+        let encoder = S1Encoder::new(self.shape.codec);
         let writer = self.writer(root);
         let size = self.shape.shard_patches as usize;
         let shards = self.s1.chunks(size).zip(self.rows.chunks(size)).zip(0u64..);

@@ -222,7 +222,7 @@ pub(crate) fn write_store(root: &Path, recipe: Recipe) -> StoreReader {
         shard_patches: 32,
         codec,
     };
-    let encoder = PatchEncoder::new(codec).unwrap();
+    let encoder = PatchEncoder::new(codec);
     let encoded: Vec<_> = patches.iter().map(|p| encoder.encode(p).unwrap()).collect();
     let writer = StoreWriter::new(root, shape).unwrap();
     let mut units = Vec::new();
