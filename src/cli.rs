@@ -25,6 +25,9 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
+    #[command(flatten)]
+    pub(crate) afar: crate::afar::Args,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use chipmill_store::FetchError;
+
 /// How a command ended when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -49,16 +51,20 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     if error.is::<Busy>() {
         return ExitCode::from(75);
     }
-    let temporary = error
-        .chain()
-        .filter_map(|c| c.downcast_ref::<std::io::Error>())
-        .any(|e| {
-            use std::io::ErrorKind as K;
-            matches!(
-                e.kind(),
-                K::TimedOut | K::ResourceBusy | K::StaleNetworkFileHandle
-            )
-        });
+    let io_error = |cause: &'_ (dyn std::error::Error + 'static)| {
+        // Transparent: its own cause is hidden from the chain.
+        if let Some(FetchError::Io(e)) = cause.downcast_ref() {
+            return Some(e.kind());
+        }
+        cause.downcast_ref().map(std::io::Error::kind)
+    };
+    let temporary = error.chain().filter_map(io_error).any(|kind| {
+        use std::io::ErrorKind as K;
+        matches!(
+            kind,
+            K::TimedOut | K::ResourceBusy | K::StaleNetworkFileHandle
+        )
+    });
     ExitCode::from(if temporary { 75 } else { 2 })
 }
 

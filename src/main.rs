@@ -1,6 +1,7 @@
 //! The `chipmill` command: parse, resolve the configuration, call a crate, show progress, choose the
 //! exit code. One file (or folder) a command; all real work is in the member crates.
 
+mod afar;
 mod bench;
 mod cli;
 #[cfg(feature = "train")]
@@ -43,7 +44,9 @@ use exit::Outcome;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.start_logging();
-    match run(cli.command) {
+    let result = cli.afar.apply().and_then(|()| run(cli.command));
+    afar::report();
+    match result {
         Ok(outcome) => outcome.code(),
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -122,6 +122,7 @@ fn each_foreign_giant_lives_in_one_member() {
         ("gdal-sys", "chipmill-ingest"),
         ("zarrs", "chipmill-store"),
         ("zarrs_filesystem", "chipmill-store"),
+        ("object_store", "chipmill-store"),
         ("burn", "chipmill-train"),
     ];
     let edges = edges();
@@ -202,7 +203,9 @@ fn store_and_ingest_change_the_file_system_in_one_place_alone() {
             }
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             let found = words.iter().filter(|w| code.contains(**w)).count();
-            let allowed = path.contains("store/src/object");
+            // The cache of what was read from afar is no store: it may be lost at any time.
+            let is_cache = path.contains("store/src/storage/remote/cache");
+            let allowed = path.contains("store/src/object") || is_cache;
             assert!(allowed || found == 0, "{path} changes the file system");
             changes += found;
         }

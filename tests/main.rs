@@ -15,6 +15,7 @@ mod errors;
 mod house;
 mod ingest_forms;
 mod real_data;
+mod remote;
 mod support;
 mod tutorial;
 mod whole_way;

@@ -4,14 +4,13 @@
 //! complete on disk. Its name holds the digest of the unit's patch ids, so that a unit whose patches
 //! changed (because one was found defective) is another unit.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chipmill_schemas::ingest::Defect;
 use chipmill_schemas::packed_id::PackedId;
 use chipmill_schemas::patch_id::PatchId;
-use chipmill_store::{ObjectRecord, create_object};
+use chipmill_store::{ObjectRecord, create_object, digest, is_address, object_names, read_object};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
@@ -111,13 +110,38 @@ pub(crate) struct StreamEnd {
 #[derive(Debug, Clone)]
 pub(crate) struct Workspace {
     folder: PathBuf,
+    /// For spools, which are written and read in the middle: a folder of this machine.
+    scratch: PathBuf,
 }
 
 impl Workspace {
     pub(crate) fn of(store: &Path) -> Self {
-        Self {
-            folder: store.join(chipmill_store::layout::INGEST),
+        let folder = store.join(chipmill_store::layout::INGEST);
+        let scratch = folder.clone();
+        Self { folder, scratch }
+    }
+
+    /// Puts the spools of a store at an address into this machine's folder for temporary files, each plan's
+    /// for itself.
+    pub(crate) fn bind(&mut self, fingerprint: &str) {
+        if is_address(&self.folder) {
+            let place = self.folder.as_os_str().as_encoded_bytes();
+            let name = digest(&[place, fingerprint.as_bytes()].concat());
+            self.scratch = std::env::temp_dir().join(format!("chipmill-{}", &name[..16]));
         }
+    }
+
+    /// What is of no use once the store is finished. Beside a folder's store only what is large.
+    pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
+        let mut leftovers = vec![self.spool(), self.s1_spool()];
+        if is_address(&self.folder) {
+            leftovers.extend([
+                self.spool_index(),
+                self.spool_histograms(),
+                self.s1_spool_index(),
+            ]);
+        }
+        leftovers
     }
 
     /// All folders that files of this workspace lie in.
@@ -147,23 +171,23 @@ impl Workspace {
     }
 
     pub(crate) fn spool(&self) -> PathBuf {
-        self.folder.join("spool.bin")
+        self.scratch.join("spool.bin")
     }
 
     pub(crate) fn spool_index(&self) -> PathBuf {
-        self.folder.join("spool.json")
+        self.scratch.join("spool.json")
     }
 
     pub(crate) fn spool_histograms(&self) -> PathBuf {
-        self.folder.join("spool.hist")
+        self.scratch.join("spool.hist")
     }
 
     pub(crate) fn s1_spool(&self) -> PathBuf {
-        self.folder.join("s1_spool.bin")
+        self.scratch.join("s1_spool.bin")
     }
 
     pub(crate) fn s1_spool_index(&self) -> PathBuf {
-        self.folder.join("s1_spool.json")
+        self.scratch.join("s1_spool.json")
     }
 
     fn unit(&self, unit: u64, digest: &str, extension: &str) -> PathBuf {
@@ -238,7 +262,7 @@ impl Workspace {
     /// The statistics of the Sentinel-1 of a finished unit.
     pub(crate) fn s1_counts(&self, record: &S1Record) -> Result<S1Counts, IngestError> {
         let path = self.file_of("s1", record.unit, &record.patch_ids_digest, "hist");
-        let bytes = fs::read(&path).map_err(IngestError::reading(&path))?;
+        let bytes = read_object(&path).map_err(IngestError::reading(&path))?;
         S1Counts::from_bytes(&bytes).map_err(|reason| IngestError::Record { path, reason })
     }
 
@@ -298,7 +322,7 @@ pub(crate) fn save_histograms<N: Count>(
 }
 
 pub(crate) fn load_histograms(path: &Path) -> Result<Histograms, IngestError> {
-    let bytes = fs::read(path).map_err(IngestError::reading(path))?;
+    let bytes = read_object(path).map_err(IngestError::reading(path))?;
     statistics::from_bytes(&bytes).map_err(|reason| IngestError::Record {
         path: path.to_owned(),
         reason,
@@ -322,7 +346,7 @@ pub(crate) fn replace<T: Serialize>(path: &Path, value: &T) -> Result<(), Ingest
 
 /// Reads a JSON file, `None` when there is none.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, IngestError> {
-    let bytes = match fs::read(path) {
+    let bytes = match read_object(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(IngestError::reading(path))?,
     };
@@ -335,12 +359,5 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Ingest
 
 /// The names in a folder; none when there is no folder.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>, IngestError> {
-    let entries = match fs::read_dir(folder) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(IngestError::reading(folder))?,
-    };
-    entries
-        .map(|e| e.map(|e| e.file_name().to_string_lossy().into_owned()))
-        .collect::<Result<_, _>>()
-        .map_err(IngestError::reading(folder))
+    object_names(folder).map_err(IngestError::reading(folder))
 }

@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::ops::Range;
 
-use chipmill_schemas::band::Resolution;
-use chipmill_store::{FetchError, PatchPixels, ReadError, StoreReader};
+use chipmill_schemas::band::{PATCH_BYTES, Resolution};
+use chipmill_store::{FetchError, Fetched, PatchPixels, ReadError, StoreReader, is_address};
 
 use crate::error::SourceError;
 
@@ -24,8 +24,29 @@ pub(crate) trait Source: Send + Sync {
         into: &mut PatchPixels,
     ) -> Result<(), ReadFailure>;
 
-    /// A hint that the groups of consecutive patches will be read before long.
-    fn prefetch(&self, _rows: Range<u32>, _groups: &[Resolution]) {}
+    /// Fetches the groups of a batch's patches with few requests, where they lie far away.
+    fn fetch(&self, _rows: &[u32], _groups: &[Resolution]) -> Option<Fetched> {
+        None
+    }
+
+    /// The most bytes that are held for a patch between fetching and reading it.
+    fn fetched_bytes(&self) -> usize {
+        0
+    }
+
+    /// As [`read`](Self::read), without asking again for what was fetched.
+    fn read_fetched(
+        &self,
+        _fetched: Option<&Fetched>,
+        row: u32,
+        groups: &[Resolution],
+        into: &mut PatchPixels,
+    ) -> Result<(), ReadFailure> {
+        self.read(row, groups, into)
+    }
+
+    /// A hint that the groups of some pages of consecutive patches will be read before long.
+    fn prefetch(&self, _pages: &[Range<u32>], _groups: &[Resolution]) {}
 }
 
 /// Why a patch could not be read.
@@ -53,7 +74,31 @@ impl Source for StoreReader {
         groups: &[Resolution],
         into: &mut PatchPixels,
     ) -> Result<(), ReadFailure> {
-        Self::read(self, row, groups, into).map_err(|error| {
+        Source::read_fetched(self, None, row, groups, into)
+    }
+
+    fn fetch(&self, rows: &[u32], groups: &[Resolution]) -> Option<Fetched> {
+        Self::fetch(self, rows, groups)
+    }
+
+    /// Compressed chunks are no larger than their pixels, and what lies between those that are fetched
+    /// together is no more than they are.
+    fn fetched_bytes(&self) -> usize {
+        if is_address(self.path()) {
+            2 * PATCH_BYTES
+        } else {
+            0
+        }
+    }
+
+    fn read_fetched(
+        &self,
+        fetched: Option<&Fetched>,
+        row: u32,
+        groups: &[Resolution],
+        into: &mut PatchPixels,
+    ) -> Result<(), ReadFailure> {
+        Self::read_fetched(self, fetched, row, groups, into).map_err(|error| {
             if is_damage(&error) {
                 ReadFailure::Damaged(error.into())
             } else {
@@ -62,8 +107,8 @@ impl Source for StoreReader {
         })
     }
 
-    fn prefetch(&self, rows: Range<u32>, groups: &[Resolution]) {
-        Self::prefetch(self, rows, groups);
+    fn prefetch(&self, pages: &[Range<u32>], groups: &[Resolution]) {
+        Self::prefetch(self, pages, groups);
     }
 }
 

@@ -122,7 +122,8 @@ impl Loader {
         spec: &LoaderSpec,
     ) -> Result<Self, LoaderError> {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let (threads, memory) = afford(spec, &sampler, &views, cores)?;
+        let fetched = MOST_FEEDERS * source.fetched_bytes();
+        let (threads, memory) = afford(spec, &sampler, &views, cores, fetched)?;
         let tuner = (spec.workers == 0).then(|| {
             Tuner::new(Bounds {
                 cores,
@@ -241,9 +242,7 @@ impl Shared {
         };
         let make = |ticket: Ticket, lease: Lease<Slot>| {
             let groups = self.maker.views.common().groups();
-            for rows in &ticket.announced {
-                self.maker.source.prefetch(rows.clone(), groups);
-            }
+            self.maker.source.prefetch(&ticket.announced, groups);
             let batch = self.maker.make(&ticket, lease);
             counters.batch();
             self.tune();
@@ -366,10 +365,11 @@ fn afford(
     sampler: &Sampler,
     views: &Views,
     cores: usize,
+    fetched: usize,
 ) -> Result<(usize, Memory), LoaderError> {
     let (most, tuned) = spec.threads(cores);
     let least = if tuned { 1 } else { most };
-    let with = |threads| Memory::plan(spec, sampler, views, threads);
+    let with = |threads| Memory::plan(spec, sampler, views, threads, fetched);
     let found = |slots| {
         let mut plans = (least..=most).rev().map(|threads| (threads, with(threads)));
         plans.find_map(|(threads, plan)| Some((threads, plan.ok().filter(|m| m.slots >= slots)?)))

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use chipmill_schemas::config::ViewType;
+use chipmill_store::Fetched;
 use half::{bf16, f16};
 
 use crate::batch::{Batch, Slot};
@@ -111,13 +112,20 @@ impl Maker {
     fn fill_all<T: Element>(&self, ticket: &Ticket, rows: &[u32], values: &mut [T]) -> Vec<Failed> {
         let untaken = Mutex::new(Untaken::new(rows, values, self.views.common().view_len()));
         let failed = Mutex::new(Vec::new());
+        let began = Instant::now();
+        let fetched = self.source.fetch(rows, self.views.common().groups());
+        if fetched.is_some() {
+            self.counters.fetched(began.elapsed());
+        }
         self.pool.run(rows.len(), |memory| {
             let mut outs = Vec::with_capacity(self.views.len());
             while !self.ring.is_stopped() {
                 let Some((sample, row)) = locked(&untaken).take(&mut outs) else {
                     return;
                 };
-                if let Err(failure) = self.guarded(ticket.at.epoch, row, memory, &mut outs) {
+                if let Err(failure) =
+                    self.guarded(ticket.at.epoch, row, fetched.as_ref(), memory, &mut outs)
+                {
                     locked(&failed).push(Failed {
                         sample,
                         row,
@@ -135,11 +143,13 @@ impl Maker {
         &self,
         epoch: u64,
         row: u32,
+        fetched: Option<&Fetched>,
         memory: &mut WorkerMemory,
         outs: &mut [&mut [T]],
     ) -> std::result::Result<(), Failure> {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            self.sample(epoch, row, memory, outs).map_err(Failure::Read)
+            self.sample(epoch, row, fetched, memory, outs)
+                .map_err(Failure::Read)
         }));
         result.unwrap_or_else(|payload| {
             *memory = WorkerMemory::default();
@@ -153,13 +163,14 @@ impl Maker {
         &self,
         epoch: u64,
         row: u32,
+        fetched: Option<&Fetched>,
         memory: &mut WorkerMemory,
         outs: &mut [&mut [T]],
     ) -> std::result::Result<(), ReadFailure> {
         let started = Instant::now();
         let WorkerMemory { pixels, scratch } = memory;
-        self.source
-            .read(row, self.views.common().groups(), pixels)?;
+        let groups = self.views.common().groups();
+        self.source.read_fetched(fetched, row, groups, pixels)?;
         let fetched = Instant::now();
         for (view, out) in outs.iter_mut().enumerate() {
             let key = ViewKey {

@@ -26,7 +26,8 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// How many slots the budget pays for, besides what `workers` workers and the order need.
+    /// How many slots the budget pays for, besides what `workers` workers and the order need, and the
+    /// `fetched` bytes of a sample that come from afar before they are read.
     ///
     /// # Errors
     /// [`LoaderError::Budget`] when these are fewer than two.
@@ -35,6 +36,7 @@ impl Memory {
         sampler: &Sampler,
         views: &Views,
         workers: usize,
+        fetched: usize,
     ) -> Result<Self, LoaderError> {
         let samples = spec.batch_size.min(sampler.rows_per_epoch());
         let of_sample = size_of::<u32>() + size_of::<Replaced>();
@@ -44,7 +46,8 @@ impl Memory {
         // A patch's pixels; its compressed bytes, in a buffer that may have grown to twice their size;
         // and what decoding them takes.
         let of_worker = 4 * PATCH_BYTES + views.scratch_bytes() + OVERHEAD_OF_WORKER;
-        let fixed_bytes = workers * of_worker + sampler.order_bytes() + OVERHEAD;
+        let fixed_bytes =
+            workers * of_worker + samples * fetched + sampler.order_bytes() + OVERHEAD;
         let affordable = spec.budget_bytes.saturating_sub(fixed_bytes) / slot_bytes.max(1);
         if affordable < 2 {
             return Err(LoaderError::Budget {

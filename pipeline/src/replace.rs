@@ -94,7 +94,7 @@ impl Maker {
             if row == damaged || (draw < DISTINCT_DRAWS && rows.contains(&row)) {
                 continue;
             }
-            match self.guarded(epoch, row, memory, outs) {
+            match self.guarded(epoch, row, None, memory, outs) {
                 Ok(()) => return Ok(Some(row)),
                 Err(Failure::Read(ReadFailure::Damaged(_))) => {}
                 Err(failure) => return Err((row, failure)),

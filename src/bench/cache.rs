@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chipmill_schemas::band::Resolution;
 
-/// The shards of a store, as files.
+/// The shards of a store, as files; none where it lies in an object store.
 #[derive(Debug)]
 pub(crate) struct ShardFiles {
     paths: Vec<PathBuf>,
@@ -16,6 +16,9 @@ pub(crate) struct ShardFiles {
 impl ShardFiles {
     pub(crate) fn of(store: &Path) -> anyhow::Result<Self> {
         let (mut paths, mut bytes) = (Vec::new(), 0);
+        if chipmill_store::is_address(store) {
+            return Ok(Self { paths, bytes });
+        }
         for resolution in Resolution::ALL {
             let folder = store.join(resolution.name());
             let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use chipmill_pipeline::{Batch, KeepLast, Loader, LoaderSpec, LoaderStats, Mixing, Order, Sampler};
 use chipmill_schemas::augment::Preset;
 use chipmill_schemas::config::{LoaderConfig, OrderKind, ViewConfig};
-use chipmill_store::StoreReader;
+use chipmill_store::{StoreReader, Traffic};
 use serde::Serialize;
 
 use super::clock::Clock;
@@ -124,6 +124,8 @@ struct Measured {
     seed: u64,
     store: String,
     rounds: Vec<Round>,
+    /// Requests and bytes of the whole call.
+    traffic: Traffic,
     machine: Machine,
     version: &'static str,
 }
@@ -262,6 +264,7 @@ impl Measured {
             read_ahead: last.stats.read_ahead,
             seed: args.seed,
             store: args.store.display().to_string(),
+            traffic: Traffic::so_far(),
             rounds: rounds.to_vec(),
             machine,
             version: env!("CARGO_PKG_VERSION"),

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use chipmill_pipeline::{KeepLast, Order, Sampler};
 use chipmill_schemas::band::PATCH_BYTES;
-use chipmill_store::StoreReader;
+use chipmill_store::{StoreReader, Traffic};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -101,6 +101,8 @@ struct Measured {
     codec: &'static str,
     patches: usize,
     rounds: Vec<Round>,
+    /// Requests and bytes of the whole call, opening and warming up among them.
+    traffic: Traffic,
     machine: Machine,
     version: &'static str,
 }
@@ -112,6 +114,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         args.seconds
     );
     let machine = Machine::this();
+    anyhow::ensure!(
+        !(args.drop_cache && chipmill_store::is_address(&args.store)),
+        "--drop-cache forgets files of this machine; {} is none (leave --cache out instead)",
+        args.store.display()
+    );
     let store = StoreReader::open(&args.store)?;
     let files = ShardFiles::of(&args.store)?;
     let rounds = rounds(args, &store, &files)?;
@@ -186,11 +193,14 @@ impl Measured {
             threads: args.threads,
             batch: args.batch,
             drop_cache: args.drop_cache,
-            from_disk: disk.map(|disk| disk as f64 / (stored * chips as f64).max(1.0)),
+            from_disk: disk
+                .filter(|_| files.bytes > 0)
+                .map(|disk| disk as f64 / (stored * chips as f64).max(1.0)),
             store: args.store.display().to_string(),
             codec: store.manifest().codec.name(),
             patches: store.len(),
             rounds,
+            traffic: Traffic::so_far(),
             machine,
             version: env!("CARGO_PKG_VERSION"),
         }

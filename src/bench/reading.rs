@@ -79,6 +79,10 @@ impl Slot {
     }
 
     fn fill(&mut self, work: &Work<'_>, rows: &[u32]) -> anyhow::Result<()> {
+        let fetched = match work.stage {
+            Stage::Stored => None,
+            Stage::Pixels | Stage::Batch => work.store.fetch(rows, &Resolution::ALL),
+        };
         for (&row, out) in rows.iter().zip(self.batch.chunks_exact_mut(VALUES)) {
             if work.stage == Stage::Stored {
                 for (resolution, stored) in Resolution::ALL.into_iter().zip(&mut self.stored) {
@@ -87,7 +91,8 @@ impl Slot {
                 continue;
             }
             let pixels = &mut self.pixels;
-            work.store.read(row, &Resolution::ALL, pixels)?;
+            work.store
+                .read_fetched(fetched.as_ref(), row, &Resolution::ALL, pixels)?;
             if work.stage == Stage::Batch {
                 pixels.write_f32(out);
             }

@@ -1,6 +1,7 @@
 //! The small arrays beside the pixels: labels, patch ids, coordinate systems, transforms, and the
 //! names along the band and class axes. Derived from the patch table and nothing else.
 
+use std::io;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,11 +13,14 @@ use chipmill_schemas::s1::Polarisation;
 use serde_json::{Value, json};
 use zarrs::array::{Array, FillValue, data_type};
 use zarrs::filesystem::FilesystemStore;
+use zarrs::storage::store::MemoryStore;
+use zarrs::storage::{ReadableStorage, StoreKey, WritableStorageTraits as _};
 
 use crate::codec::{ChunkEncoder, ChunkError};
 use crate::elements::{Elements, Texts, UNKNOWN};
 use crate::layout;
 use crate::metadata::ArrayDocument;
+use crate::object;
 
 /// Rows of a chunk, where there are as many.
 const CHUNK_ROWS: u64 = 65_536;
@@ -89,7 +93,11 @@ impl SmallArray {
     /// Reads the same array from a store, through zarrs.
     pub(crate) fn read(&self, root: &Path) -> Result<Elements, String> {
         let text = |e: &dyn std::error::Error| e.to_string();
-        let store = Arc::new(FilesystemStore::new(root).map_err(|e| text(&e))?);
+        let store: ReadableStorage = if object::is_address(root) {
+            Arc::new(self.copied(root).map_err(|e| text(&e))?)
+        } else {
+            Arc::new(FilesystemStore::new(root).map_err(|e| text(&e))?)
+        };
         let path = format!("/{}", self.document.path);
         let array = Array::open(store, &path).map_err(|e| text(&e))?;
         if array.shape() != self.document.shape {
@@ -108,6 +116,22 @@ impl SmallArray {
             }
         }
         .map_err(|e| text(&e))
+    }
+
+    /// Its objects, from afar into memory.
+    fn copied(&self, root: &Path) -> io::Result<MemoryStore> {
+        let document = &self.document;
+        let rows = document.shape.first().zip(document.chunk_shape.first());
+        let chunks = rows.map_or(0, |(&rows, &chunk)| rows.div_ceil(chunk.max(1)));
+        let dimensions = document.shape.len();
+        let chunks = (0..chunks).map(|k| layout::chunk_object(&document.path, k, dimensions));
+        let store = MemoryStore::new();
+        for name in std::iter::once(layout::metadata_object(&document.path)).chain(chunks) {
+            let bytes = object::read_object(&layout::object_path(root, &name))?;
+            let key = StoreKey::new(name).map_err(io::Error::other)?;
+            store.set(&key, bytes.into()).map_err(io::Error::other)?;
+        }
+        Ok(store)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where tests make a write fail, or the process die.
 //!
-//! Every change of the file system goes through `object`, and every step of it passes a [`Point`] first.
+//! Every change of a store goes through `object`, and every step of it passes a [`Point`] first.
 //! Unless a test has armed the folder that costs one relaxed load, so the points are in every build: what
 //! is tested is what is shipped, and no feature makes the workspace compile twice. Nothing outside the
 //! process can arm them.
@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+
+pub use crate::storage::remote::testing::{Word, memory_store};
 
 /// A step that is about to be taken. Those of one object are taken in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,10 +35,12 @@ pub enum Point {
     Done,
     /// Something that is not needed any more is still there.
     Remove,
+    /// An object store is about to be asked for something; it changes nothing, and no folder knows it.
+    Request,
 }
 
 impl Point {
-    /// Every point. A test visits them all.
+    /// Every point that a change passes. A test visits them all.
     pub const ALL: [Self; 10] = [
         Self::MakeFolder,
         Self::SyncParent,

@@ -1,8 +1,8 @@
 //! From a patch index to a decoded chunk: offset tables, positioned reads, no lock on the way.
 
+mod ahead;
+
 use std::cell::RefCell;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +14,9 @@ use crate::codec::{self, CRC_BYTES, ChunkError};
 use crate::error::FetchError;
 use crate::layout::{self, StoreShape};
 use crate::shard::{self, IndexError, Span};
+use crate::storage::{self, Content, Object, Part};
+pub use ahead::Fetched;
+pub(crate) use ahead::S1_GROUP;
 
 /// Shards kept open. BigEarthNet has 3 x 577 shards of 1,024 patches, and processes are commonly
 /// allowed 1,024 open files; a shard beyond these is opened for every read (a few microseconds).
@@ -25,34 +28,46 @@ const OPEN_FILES: usize = 512;
 pub(crate) struct Shards {
     root: PathBuf,
     shape: StoreShape,
+    /// Of the store, where a cache may be read instead.
+    digest: Option<String>,
     groups: [Vec<Shard>; 3],
     open: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    file: OnceLock<File>,
+    object: OnceLock<Box<dyn Object>>,
     spans: OnceLock<Box<[Span]>>,
 }
 
 impl Shards {
-    pub(crate) fn new(root: &Path, shape: StoreShape) -> Self {
+    /// `digest` is that of the store: what a cache has under it is as good as the store itself. Without
+    /// one nothing comes from a cache.
+    pub(crate) fn new(root: &Path, shape: StoreShape, digest: Option<&str>) -> Self {
         let group = |_| (0..shape.shards()).map(|_| Shard::default()).collect();
         Self {
             root: root.to_owned(),
             shape,
+            digest: digest.map(str::to_owned),
             groups: Resolution::ALL.map(group),
             open: AtomicUsize::new(0),
         }
     }
 
-    /// Decodes one chunk into `into` (C order, the group's length), its crc32c checked.
+    /// Decodes one chunk into `into` (C order, the group's length), its crc32c checked. What was fetched
+    /// before is not read again.
     pub(crate) fn read(
         &self,
         resolution: Resolution,
         index: u32,
+        fetched: Option<&Fetched>,
         into: &mut [u16],
     ) -> Result<(), FetchError> {
+        if let Some(chunk) = fetched.and_then(|f| f.chunk(resolution.index(), index)) {
+            return with_copy(chunk?, |chunk| {
+                Ok(codec::decode_pixels(self.shape.codec, chunk, into)?)
+            });
+        }
         self.with_chunk(resolution, index, |file, span| match self.shape.codec {
             Codec::None => read_raw(file, span, into),
             codec => with_buffer(span, |buffer| {
@@ -88,7 +103,7 @@ impl Shards {
                 let spans = self.spans_of(resolution, shard, file)?;
                 let spans = &spans[from as usize..spans.len().min(to as usize + 1)];
                 if let [first, .., last] | [first @ last] = spans {
-                    will_need(file, first.offset, last.offset + last.bytes as u64);
+                    file.will_need(first.offset..last.offset + last.bytes as u64);
                 }
                 Ok(())
             });
@@ -112,7 +127,7 @@ impl Shards {
         &self,
         resolution: Resolution,
         index: u32,
-        action: impl FnOnce(&File, Span) -> Result<T, FetchError>,
+        action: impl FnOnce(&dyn Object, Span) -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
         let (shard, place) = self.shape.locate(index);
         self.with_file(resolution, shard, |file| {
@@ -125,26 +140,32 @@ impl Shards {
         &self,
         resolution: Resolution,
         shard: u32,
-        action: impl FnOnce(&File) -> Result<T, FetchError>,
+        action: impl FnOnce(&dyn Object) -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
-        let slot = &self.groups[resolution.index()][shard as usize].file;
+        let slot = &self.groups[resolution.index()][shard as usize].object;
         if let Some(file) = slot.get() {
-            return action(file);
+            return action(&**file);
         }
         let object = layout::shard_object(resolution, u64::from(shard));
-        let file = File::open(layout::object_path(&self.root, &object))?;
-        let result = action(&file);
+        let path = layout::object_path(&self.root, &object);
+        let file = storage::of(&path)?.open(&path, self.content(&object))?;
+        let result = action(&*file);
         if self.open.load(Ordering::Relaxed) < OPEN_FILES && slot.set(file).is_ok() {
             self.open.fetch_add(1, Ordering::Relaxed);
         }
         result
     }
 
+    fn content<'a>(&'a self, object: &'a str) -> Option<Content<'a>> {
+        let digest = self.digest.as_deref()?;
+        Some(Content { digest, object })
+    }
+
     fn spans_of(
         &self,
         resolution: Resolution,
         shard: u32,
-        file: &File,
+        file: &dyn Object,
     ) -> Result<&[Span], FetchError> {
         let slot = &self.groups[resolution.index()][shard as usize].spans;
         if let Some(spans) = slot.get() {
@@ -158,39 +179,39 @@ impl Shards {
         &self,
         resolution: Resolution,
         shard: u32,
-        file: &File,
+        file: &dyn Object,
     ) -> Result<Box<[Span]>, FetchError> {
-        let object = file.metadata()?.len();
-        let length = shard::index_bytes(self.shape.shard_patches as usize);
-        let Some(start) = object.checked_sub(length as u64) else {
-            let expected = length as u64;
-            return Err(IndexError::TooShort {
-                found: object,
-                expected,
-            }
-            .into());
-        };
-        let mut index = vec![0; length];
-        file.read_exact_at(&mut index, start)?;
+        let index = file.tail(shard::index_bytes(self.shape.shard_patches as usize))?;
+        self.parse_index(resolution, shard, &index)
+    }
+
+    fn parse_index(
+        &self,
+        resolution: Resolution,
+        shard: u32,
+        index: &Part,
+    ) -> Result<Box<[Span]>, FetchError> {
+        let object = whole_index(index, &self.shape)?;
         let chunks = self.shape.patches_in_shard(u64::from(shard));
         let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
         let longest = shard::longest_chunk(resolution.chunk_len() * size_of::<u16>());
-        Ok(shard::parse_index(&index, longest, chunks, object)?)
+        Ok(shard::parse_index(&index.bytes, longest, chunks, object)?)
     }
 }
 
-/// Tells the system that bytes will be read soon, where there is a way to tell.
-fn will_need(file: &File, start: u64, end: u64) {
-    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-    if let Some(length) = std::num::NonZeroU64::new(end.saturating_sub(start)) {
-        let _ = rustix::fs::fadvise(file, start, Some(length), rustix::fs::Advice::WillNeed);
+/// The length of the shard that an index ends; an error where the shard is shorter than its index.
+pub(crate) fn whole_index(index: &Part, shape: &StoreShape) -> Result<u64, IndexError> {
+    let expected = shard::index_bytes(shape.shard_patches as usize);
+    let found = index.length.unwrap_or_default();
+    if index.bytes.len() == expected {
+        return Ok(found);
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-    let _ = (file, start, end);
+    let expected = expected as u64;
+    Err(IndexError::TooShort { found, expected })
 }
 
 /// Reads an uncompressed chunk to where it belongs, with no buffer in between.
-fn read_raw(file: &File, span: Span, into: &mut [u16]) -> Result<(), FetchError> {
+fn read_raw(file: &dyn Object, span: Span, into: &mut [u16]) -> Result<(), FetchError> {
     let target: &mut [u8] = bytemuck::cast_slice_mut(into);
     let (found, expected) = (span.bytes, target.len() + CRC_BYTES);
     if found != expected {
@@ -202,6 +223,18 @@ fn read_raw(file: &File, span: Span, into: &mut [u16]) -> Result<(), FetchError>
     codec::compare(target, stored)?;
     codec::to_native(into);
     Ok(())
+}
+
+/// Lends a copy of fetched bytes: decoding needs them as a work area.
+pub(crate) fn with_copy<T>(chunk: &[u8], action: impl FnOnce(&mut [u8]) -> T) -> T {
+    let span = Span {
+        offset: 0,
+        bytes: chunk.len(),
+    };
+    with_buffer(span, |buffer| {
+        buffer.copy_from_slice(chunk);
+        action(buffer)
+    })
 }
 
 /// Lends this thread's buffer for compressed bytes, so that reads do not allocate. It is as long as

@@ -8,6 +8,10 @@
 //! root's metadata last. Before that nothing opens as a store; afterwards [`StoreReader`] reads it and
 //! [`verify()`] checks every byte of it. zarrs and Parquet stay inside this crate.
 //!
+//! Wherever a path of a store is asked for, an address in an object store will do: `s3://bucket/ben.zarr`,
+//! `gs://`, `az://`, or `https://` for reading. Credentials come from the environment (`docs/object-stores.md`);
+//! [`use_cache`] keeps on this machine what was read from afar.
+//!
 //! ```
 //! use chipmill_schemas::band::{Band, Resolution};
 //! use chipmill_schemas::manifest::Codec;
@@ -79,6 +83,7 @@ mod rows;
 mod s1;
 mod shard;
 mod shard_writer;
+mod storage;
 mod table;
 mod units;
 mod verify;
@@ -91,9 +96,11 @@ pub use columns::TableError;
 pub use digest::{ObjectRecord, digest, packed_ids_digest, patch_ids_digest};
 pub use encode::{EncodedPatch, PatchEncoder};
 pub use error::{FetchError, OpenError, ReadError, WriteError};
+pub use fetch::Fetched;
 pub use layout::StoreShape;
 pub use object::{
-    Creation, ObjectWriter, create_object, remove_object, remove_stale_temporaries, write_object,
+    Creation, ObjectWriter, check_creation, create_object, is_address, object_exists, object_names,
+    read_object, remove_object, remove_stale_temporaries, write_object,
 };
 pub use pixels::PatchPixels;
 pub use reader::StoreReader;
@@ -102,6 +109,7 @@ pub use rows::{PatchTable, Rows};
 pub use s1::{S1Encoder, S1Pixels, S1ShardWriter};
 pub use shard::IndexError;
 pub use shard_writer::ShardWriter;
+pub use storage::remote::{Traffic, use_cache};
 pub use units::UnitRow;
 pub use verify::verify;
 pub use writer::{Contents, S1Contents, StoreWriter};

@@ -1,6 +1,7 @@
-//! Objects on disk: whole or absent.
+//! Objects: whole or absent.
 //!
-//! A write goes to a temporary file beside the target, is fsynced, renamed, and made to last by
+//! At an address that is what object stores give by themselves (`storage/remote`); the rest of this file is
+//! about files. A write goes to a temporary file beside the target, is fsynced, renamed, and made to last by
 //! fsyncing the folder. A reader therefore sees the old object, or the new one, never a part. The
 //! writer holds a file lock on its temporary, so that one left by a killed process can be told from
 //! one that another process is still filling.
@@ -16,6 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::fault::{Point, pass};
+use crate::storage;
 pub(crate) use temporary::Temporary;
 use temporary::{TEMPORARY, remove_stale};
 
@@ -33,18 +35,95 @@ pub enum Creation {
 /// Temporaries that a killed process left for this object are removed first.
 ///
 /// # Errors
-/// Any failure to write, fsync or rename. The object is then what it was before; if only the folder
-/// could not be fsynced, it is the new one, which a power cut may take back.
+/// Any failure to write, fsync or rename, or of the object store. The object is then what it was before; if
+/// only the folder could not be fsynced, or an answer was lost, it is the new one, which a power cut may take
+/// back.
 pub fn write_object(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    storage::of(path)?.write(path, bytes)
+}
+
+/// Writes an object only if there is none; of many callers exactly one is told `Created` (at an address none,
+/// if the object store's answer to it was lost).
+///
+/// # Errors
+/// Any failure to write, fsync or link, such as a file system without hard links, or of the object store.
+pub fn create_object(path: &Path, bytes: &[u8]) -> io::Result<Creation> {
+    storage::of(path)?.create(path, bytes)
+}
+
+/// Removes an object that is not needed any more; none is fine too.
+///
+/// # Errors
+/// It cannot be removed, or its folder not fsynced.
+pub fn remove_object(path: &Path) -> io::Result<()> {
+    storage::of(path)?.remove(path)
+}
+
+/// A whole object.
+///
+/// # Errors
+/// `NotFound` where there is none; any failure to read.
+pub fn read_object(path: &Path) -> io::Result<Vec<u8>> {
+    storage::of(path)?.read(path)
+}
+
+/// Whether there is an object; a folder is none.
+///
+/// # Errors
+/// It cannot be found out.
+pub fn object_exists(path: &Path) -> io::Result<bool> {
+    storage::exists(path)
+}
+
+/// The names of what is directly in a folder, in any order; none where there is no folder.
+///
+/// # Errors
+/// It cannot be listed.
+pub fn object_names(folder: &Path) -> io::Result<Vec<String>> {
+    storage::of(folder)?.names(folder)
+}
+
+/// Makes sure that [`create_object`] means what it says at an address, by creating an object beside `path`
+/// twice; there is nothing to make sure of in a file system.
+///
+/// # Errors
+/// `Unsupported` when the second creation succeeds as well, or replaces the first: processes that share a plan
+/// could then overwrite each other's work. Any failure of the object store.
+pub fn check_creation(path: &Path) -> io::Result<()> {
+    if !is_address(path) {
+        return Ok(());
+    }
+    let now = std::time::SystemTime::now();
+    let since = now
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let (process, time) = (std::process::id(), since.as_nanos());
+    let probe = path.with_file_name(format!("probe-{process}-{time}"));
+    create_object(&probe, b"first")?;
+    let second = create_object(&probe, b"second");
+    let kept = read_object(&probe)?;
+    remove_object(&probe)?;
+    if second? == Creation::AlreadyThere && kept == b"first" {
+        return Ok(());
+    }
+    let text = "this object store replaces an object that was to be created only if there is none (it does \
+                not heed If-None-Match), so processes could overwrite each other's work; ingest into a folder \
+                and copy that, or use another object store";
+    Err(io::Error::new(io::ErrorKind::Unsupported, text))
+}
+
+/// Whether a path is an address in an object store, such as `s3://bucket/ben.zarr`, and not a file's.
+#[must_use]
+pub fn is_address(path: &Path) -> bool {
+    storage::remote::is_address(path)
+}
+
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     prepare(path)?;
     publish(path, filled(path, bytes)?)
 }
 
-/// Writes an object only if there is none; of many callers exactly one is told `Created`.
-///
-/// # Errors
-/// Any failure to write, fsync or link, such as a file system without hard links.
-pub fn create_object(path: &Path, bytes: &[u8]) -> io::Result<Creation> {
+pub(crate) fn create_file(path: &Path, bytes: &[u8]) -> io::Result<Creation> {
     if path.try_exists()? {
         return Ok(Creation::AlreadyThere);
     }
@@ -63,11 +142,7 @@ pub fn create_object(path: &Path, bytes: &[u8]) -> io::Result<Creation> {
     Ok(creation)
 }
 
-/// Removes an object that is not needed any more; none is fine too.
-///
-/// # Errors
-/// It cannot be removed, or its folder not fsynced.
-pub fn remove_object(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
     if !path.try_exists()? {
         return Ok(());
     }
@@ -79,7 +154,7 @@ pub fn remove_object(path: &Path) -> io::Result<()> {
     sync_folder(path, folder_of(path))
 }
 
-/// An object written piece by piece; there is none until [`commit`](Self::commit).
+/// A file written piece by piece; there is none until [`commit`](Self::commit).
 #[derive(Debug)]
 pub struct ObjectWriter {
     target: PathBuf,
@@ -134,11 +209,15 @@ impl ObjectWriter {
 
 /// Removes the temporaries in a folder that no living writer holds; gives how many there were.
 ///
-/// A folder that does not exist holds none.
+/// A folder that does not exist holds none, and object stores have none.
 ///
 /// # Errors
 /// The folder cannot be listed, or a temporary not removed.
 pub fn remove_stale_temporaries(folder: &Path) -> io::Result<usize> {
+    storage::of(folder)?.clear(folder)
+}
+
+pub(crate) fn remove_stale_files(folder: &Path) -> io::Result<usize> {
     remove_stale(folder, |name| name.ends_with(TEMPORARY))
 }
 

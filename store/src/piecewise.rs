@@ -4,20 +4,19 @@
 //! the processor's cache. Nothing of the size of a shard is ever held in memory.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::digest::ObjectRecord;
-use crate::object::{Temporary, prepare, publish};
+use crate::storage::{self, Growing};
 
 /// Bytes written at once. A power of two, so that BLAKE3 hashes every piece as whole subtrees.
 const PIECE: usize = 1 << 18;
 
-/// An object in the making, in a temporary file beside its place. Dropped before [`end`](Self::end), it
+/// An object in the making, in a temporary file beside its place, or on its way to an address. Dropped before [`end`](Self::end), it
 /// leaves nothing.
 #[derive(Debug)]
 pub(crate) struct GrowingObject {
-    path: PathBuf,
-    temporary: Temporary,
+    growing: Box<dyn Growing>,
     hasher: blake3::Hasher,
     buffer: Vec<u8>,
     bytes: u64,
@@ -26,10 +25,8 @@ pub(crate) struct GrowingObject {
 impl GrowingObject {
     /// Begins an object, in a folder that is made if there is none.
     pub(crate) fn begin(path: &Path) -> io::Result<Self> {
-        prepare(path)?;
         Ok(Self {
-            path: path.to_owned(),
-            temporary: Temporary::create(path)?,
+            growing: storage::of(path)?.begin(path)?,
             hasher: blake3::Hasher::new(),
             buffer: Vec::with_capacity(PIECE),
             bytes: 0,
@@ -54,7 +51,7 @@ impl GrowingObject {
     /// Fsyncs the object and puts it in its place; `object` is its path inside the store.
     pub(crate) fn end(mut self, object: String) -> io::Result<ObjectRecord> {
         self.flush()?;
-        publish(&self.path, self.temporary)?;
+        self.growing.publish()?;
         Ok(ObjectRecord {
             path: object,
             bytes: self.bytes,
@@ -64,7 +61,7 @@ impl GrowingObject {
 
     fn flush(&mut self) -> io::Result<()> {
         self.hasher.update(&self.buffer);
-        self.temporary.write(&self.path, &self.buffer)?;
+        self.growing.write(&self.buffer)?;
         self.buffer.clear();
         Ok(())
     }

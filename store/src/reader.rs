@@ -9,7 +9,7 @@ use chipmill_schemas::patch::Split;
 use chipmill_schemas::statistics::SetStatistics;
 
 use crate::error::{FetchError, OpenError, ReadError};
-use crate::fetch::Shards;
+use crate::fetch::{Fetched, Shards};
 use crate::layout;
 use crate::pixels::PatchPixels;
 use crate::root::Root;
@@ -53,9 +53,10 @@ impl StoreReader {
             let reason = format!("it has {found} rows, expected {expected}");
             return Err(OpenError::damaged(path, layout::PATCHES, reason));
         }
-        let shards = Shards::new(path, root.shape());
+        let digest = Some(&*root.digest);
+        let shards = Shards::new(path, root.shape(), digest);
         let has_s1 = root.manifest.s1.is_some();
-        let s1 = has_s1.then(|| S1Shards::new(path, root.shape()));
+        let s1 = has_s1.then(|| S1Shards::new(path, root.shape(), digest));
         let path = path.to_owned();
         let inner = Arc::new(Inner {
             path,
@@ -91,7 +92,7 @@ impl StoreReader {
         self.inner.table.is_empty()
     }
 
-    /// The store's folder, as given to [`open`](Self::open).
+    /// The store's folder or address, as given to [`open`](Self::open).
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.path
@@ -125,26 +126,55 @@ impl StoreReader {
         groups: &[Resolution],
         into: &mut PatchPixels,
     ) -> Result<(), ReadError> {
+        self.read_fetched(None, index, groups, into)
+    }
+
+    /// Fetches some resolution groups of many patches with few requests, where the store lies in an object
+    /// store: what is near is fetched together, and everything at once. `None` where it lies on this
+    /// machine: reading one patch after the other is as good there.
+    ///
+    /// What could not be fetched is told by [`read_fetched`](Self::read_fetched), patch by patch. Memory:
+    /// the chunks as they are stored, and what lies between those that were fetched together.
+    #[must_use]
+    pub fn fetch(&self, rows: &[u32], groups: &[Resolution]) -> Option<Fetched> {
+        self.inner.shards.fetch(rows, groups)
+    }
+
+    /// As [`read`](Self::read), without asking again for what was fetched.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_fetched(
+        &self,
+        fetched: Option<&Fetched>,
+        index: u32,
+        groups: &[Resolution],
+        into: &mut PatchPixels,
+    ) -> Result<(), ReadError> {
         self.check_index(index)?;
         for &resolution in groups {
             let values = into.group_slice_mut(resolution);
-            let read = self.inner.shards.read(resolution, index, values);
+            let read = self.inner.shards.read(resolution, index, fetched, values);
             read.map_err(|source| self.group_error(resolution, index, source))?;
         }
         Ok(())
     }
 
-    /// Asks the system to load some resolution groups of consecutive patches into its file cache, in one
-    /// piece each, and returns at once: for readers who know what they will read, on disks that seek
-    /// slowly. Rows beyond the last patch are left out.
+    /// Asks for some resolution groups of pages of consecutive patches, in one piece each, and does not wait
+    /// for their pixels: the system is asked to load them into its file cache, an object store to send them
+    /// to the cache of [`use_cache`](crate::use_cache), if there is one. For readers who know what they will
+    /// read, on disks that seek slowly and from afar. Rows beyond the last patch are left out.
     ///
-    /// It is a hint and cannot fail; where the system has no such hint, nothing happens.
-    pub fn prefetch(&self, rows: std::ops::Range<u32>, groups: &[Resolution]) {
+    /// It is a hint and cannot fail; where nothing can be asked, nothing happens.
+    pub fn prefetch(&self, pages: &[std::ops::Range<u32>], groups: &[Resolution]) {
         let patches = u32::try_from(self.len()).unwrap_or(u32::MAX);
-        let end = rows.end.min(patches);
-        if rows.start < end {
+        let pages = pages.iter().map(|rows| rows.start..rows.end.min(patches));
+        let pages: Vec<_> = pages.filter(|rows| !rows.is_empty()).collect();
+        self.inner.shards.prepare(&pages, groups);
+        for rows in pages {
             for &resolution in groups {
-                self.inner.shards.prefetch(resolution, rows.start, end - 1);
+                let (first, last) = (rows.start, rows.end - 1);
+                self.inner.shards.prefetch(resolution, first, last);
             }
         }
     }
@@ -198,7 +228,7 @@ impl StoreReader {
             into.values_mut().fill(f32::NAN);
             return Ok(false);
         };
-        let read = shards.read(index, into);
+        let read = shards.read(index, None, into);
         read.map_err(|source| self.error(shards.object_of(index), index, source))
     }
 

@@ -1,6 +1,5 @@
 //! The root group's metadata: with it a store exists, and it names what the store consists of.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -12,6 +11,8 @@ use crate::digest::{self, ObjectRecord};
 use crate::error::OpenError;
 use crate::layout::{self, StoreShape};
 use crate::metadata::{self, Integrity};
+use crate::object;
+use crate::storage::{self, Content};
 
 /// What the root `zarr.json` says.
 #[derive(Debug)]
@@ -70,22 +71,27 @@ impl Root {
 
     /// The bytes of a small object, which must be those that were written.
     pub(crate) fn read_object(&self, path: &Path, object: &str) -> Result<Vec<u8>, OpenError> {
-        let file = layout::object_path(path, object);
-        let bytes = fs::read(&file).map_err(|source| OpenError::Io { path: file, source })?;
-        let found = ObjectRecord::of(object, &bytes);
-        match self.integrity.objects.iter().find(|o| o.path == object) {
-            Some(expected) if *expected == found => Ok(bytes),
-            Some(expected) => Err(OpenError::damaged(
-                path,
-                object,
-                difference(&found, expected),
-            )),
-            None => Err(OpenError::damaged(
+        let mut named = self.integrity.objects.iter();
+        let Some(expected) = named.find(|o| o.path == object) else {
+            return Err(OpenError::damaged(
                 path,
                 object,
                 "the root does not name it",
-            )),
+            ));
+        };
+        let file = layout::object_path(path, object);
+        let digest = &*expected.digest;
+        let read = storage::read_known(&file, Content { digest, object }, expected.bytes);
+        let bytes = read.map_err(|source| OpenError::Io { path: file, source })?;
+        let found = ObjectRecord::of(object, &bytes);
+        if found == *expected {
+            return Ok(bytes);
         }
+        Err(OpenError::damaged(
+            path,
+            object,
+            difference(&found, expected),
+        ))
     }
 }
 
@@ -105,23 +111,28 @@ fn read_metadata(path: &Path) -> Result<Vec<u8>, OpenError> {
         path: path.to_owned(),
         reason: reason.to_owned(),
     };
-    match fs::read(&file) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            Err(if layout::object_path(path, layout::INGEST).exists() {
-                OpenError::Incomplete {
-                    path: path.to_owned(),
-                }
-            } else if path.exists() {
-                not_a_store("it has no `zarr.json`")
-            } else {
-                not_a_store("there is no such folder")
-            })
-        }
+    match object::read_object(&file) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(if is_begun(path) {
+            OpenError::Incomplete {
+                path: path.to_owned(),
+            }
+        } else if path.exists() || object::is_address(path) {
+            not_a_store("it has no `zarr.json`")
+        } else {
+            not_a_store("there is no such folder")
+        }),
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
             Err(not_a_store("it is a file, and a store is a folder"))
         }
         read => read.map_err(|source| OpenError::Io { path: file, source }),
     }
+}
+
+/// Whether there is an ingest's working folder; an object store has folders by the objects in them.
+fn is_begun(path: &Path) -> bool {
+    let folder = layout::object_path(path, layout::INGEST);
+    let plan = || object::object_exists(&folder.join("plan.json"));
+    folder.exists() || (object::is_address(path) && plan().unwrap_or(false))
 }
 
 /// The version comes first: another major may have quite another manifest.

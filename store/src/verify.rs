@@ -15,7 +15,7 @@ use chipmill_schemas::s1::S1Manifest;
 use rayon::prelude::*;
 
 use crate::arrays::{SmallArray, small_arrays};
-use crate::digest::{ObjectRecord, digest_file, patch_ids_digest};
+use crate::digest::{ObjectRecord, digest_object, patch_ids_digest};
 use crate::error::OpenError;
 use crate::fetch::Shards;
 use crate::layout;
@@ -97,7 +97,7 @@ impl Verification {
     fn check_objects(&mut self, objects: &[ObjectRecord]) {
         let found: Vec<_> = objects
             .par_iter()
-            .map(|o| digest_file(&layout::object_path(&self.path, &o.path)))
+            .map(|o| digest_object(&layout::object_path(&self.path, &o.path)))
             .collect();
         for (expected, found) in objects.iter().zip(found) {
             match found {
@@ -191,7 +191,7 @@ impl Verification {
         if let Some(units) = self.read_table(layout::S1_UNITS, decode) {
             self.check_units(layout::S1_UNITS, &units, units::s1_shards(&shape), rows);
         }
-        let shards = S1Shards::new(&self.path, shape);
+        let shards = S1Shards::new(&self.path, shape, None);
         let mut readable = Vec::new();
         for shard in 0..u32::try_from(shape.shards()).unwrap_or(u32::MAX) {
             let loaded = shards.load(shard);
@@ -212,7 +212,7 @@ impl Verification {
 
     fn check_pixels(&mut self, rows: Option<&[PatchRow]>) {
         let shape = self.root.shape();
-        let shards = Shards::new(&self.path, shape);
+        let shards = Shards::new(&self.path, shape, None);
         let mut readable = Vec::new();
         for shard in 0..u32::try_from(shape.shards()).unwrap_or(u32::MAX) {
             readable.push(Resolution::ALL.map(|r| match shards.load(r, shard) {

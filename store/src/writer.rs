@@ -1,7 +1,6 @@
 //! Patches to a store: whole shards first, everything else at the end, the root's metadata last.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use chipmill_schemas::band::{Band, Resolution};
@@ -17,10 +16,11 @@ use crate::encode::EncodedPatch;
 use crate::error::WriteError;
 use crate::layout::{self, StoreShape};
 use crate::metadata::{self, ArrayDocument, Nodes};
-use crate::object::{create_folder, remove_stale_temporaries, write_object};
+use crate::object::{remove_stale_temporaries, write_object};
 use crate::row_source::RowSource;
 use crate::s1::S1ShardWriter;
 use crate::shard_writer::ShardWriter;
+use crate::storage;
 use crate::units::{self, UnitRow};
 use crate::written::{RowFacts, Written};
 
@@ -51,10 +51,9 @@ impl StoreWriter {
         for folder in all {
             let path = layout::object_path(root, folder);
             let prepare = || {
-                if !path.is_dir() {
-                    create_folder(&path)?;
-                }
-                remove_stale_temporaries(&path)
+                let storage = storage::of(&path)?;
+                storage.make_folder(&path)?;
+                storage.clear(&path)
             };
             prepare().map_err(|source| WriteError::Io {
                 path: path.clone(),
@@ -223,7 +222,7 @@ impl StoreWriter {
         })
     }
 
-    /// The units name every shard once, and these are on disk with the lengths recorded.
+    /// The units name every shard once, and these are there with the lengths recorded.
     fn check_shards(
         &self,
         units: &[UnitRow],
@@ -234,7 +233,7 @@ impl StoreWriter {
         }
         for record in units.iter().flat_map(|u| &u.objects) {
             let path = layout::object_path(&self.root, &record.path);
-            let found = fs::metadata(&path).map(|m| m.len());
+            let found = storage::of(&path).and_then(|s| s.length(&path));
             let found = found.map_err(|source| WriteError::Io { path, source })?;
             if found != record.bytes {
                 let expected = record.bytes;

@@ -147,9 +147,11 @@ pub(crate) fn finalize(
     let (began, cpu_began) = (Instant::now(), cpu::seconds());
     let steps = planned::Steps::load(store, threads)?;
     let mut job = Job::new(&steps.options, stop, progress)?;
+    job.workspace.bind(&steps.fingerprint);
     let _turn = turn::alone(&job)?;
     let report = record::load(&job.workspace.report())?;
-    if let Some(summary) = report.filter(|_| planning::is_store(store)) {
+    let is_store = planning::is_store(store)?;
+    if let Some(summary) = report.filter(|_| is_store) {
         finish::tidy_late(&job);
         return Ok(summary);
     }

@@ -250,8 +250,9 @@ fn remove_leftover_shards<'a>(
 /// Removes what a finished ingest does not need: the spool, which is as large as the store, and what
 /// killed processes left half written. Its index and everything else stay.
 pub(super) fn tidy(job: &Job<'_>) -> Result<(), IngestError> {
-    remove(&job.workspace.spool())?;
-    remove(&job.workspace.s1_spool())?;
+    for leftover in job.workspace.leftovers() {
+        remove(&leftover)?;
+    }
     for folder in job.workspace.folders() {
         remove_stale_temporaries(&folder).map_err(IngestError::writing(&folder))?;
     }

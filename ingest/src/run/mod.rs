@@ -83,6 +83,7 @@ pub(crate) fn ingest(
     let mut job = Job::new(options, stop, progress)?;
     let sources = Source::recognise_all(&options.sources)?;
     let plan = planning::plan(&mut job, &sources)?;
+    job.workspace.bind(&plan.fingerprint);
     let (mut summary, is_finished) = job.carry_out(&plan, &sources)?;
     summary.seconds = began.elapsed().as_secs_f64();
     if !is_finished {

@@ -35,6 +35,7 @@ pub(super) struct Steps {
     pub(super) options: IngestOptions,
     pub(super) folders: FolderPlan,
     pub(super) s1: Option<S1Plan>,
+    pub(super) fingerprint: String,
 }
 
 impl Steps {
@@ -54,12 +55,13 @@ impl Steps {
             threads,
             ..plan.options
         };
-        let s1 = plan.s1;
+        let (s1, fingerprint) = (plan.s1, plan.fingerprint);
         Ok(Self {
             fingerprint: plan.fingerprint,
             options,
             folders,
             s1,
+            fingerprint,
         })
     }
 }
@@ -178,6 +180,9 @@ pub(super) fn make(
         job.workspace.finish(&record, None)?;
         return Ok(record.into());
     }
+    if let Some(finished) = finished_meanwhile(job, &record)? {
+        return Ok(finished);
+    }
     record.objects = shard.end()?;
     let benches = benches.into_inner().unwrap_or_else(PoisonError::into_inner);
     let counted = benches.into_iter().map(|b| b.histograms);
@@ -188,6 +193,16 @@ pub(super) fn make(
     let histograms = counted.reduce(merged).unwrap_or_default();
     job.workspace.finish(&record, Some(&histograms))?;
     Ok(record.into())
+}
+
+/// At an address nothing keeps two processes from one unit. Whoever comes late leaves the shard as it is:
+/// meanwhile patches may have been dealt out anew, and it may be another one.
+fn finished_meanwhile(job: &Job<'_>, record: &UnitRecord) -> Result<Option<UnitHead>, IngestError> {
+    if !chipmill_store::is_address(&job.options.store) {
+        return Ok(None);
+    }
+    job.workspace
+        .finished(record.unit, &record.patch_ids_digest)
 }
 
 /// Appends a whole patch, unless a defect has already made the unit one that is not written.

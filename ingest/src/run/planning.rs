@@ -185,7 +185,8 @@ pub(super) fn settle(job: &Job<'_>, plan: &Plan) -> Result<Option<IngestSummary>
     let store = &job.options.store;
     let path = job.workspace.plan();
     check_place(job)?;
-    if !path.is_file() {
+    if !exists(&path)? {
+        chipmill_store::check_creation(&path).map_err(IngestError::writing(&path))?;
         // Another process may plan the same at this moment: then its plan decides.
         record::create(&path, plan)?;
     }
@@ -207,24 +208,28 @@ pub(super) fn settle(job: &Job<'_>, plan: &Plan) -> Result<Option<IngestSummary>
             });
         }
     }
-    if !is_store(store) {
+    if !is_store(store)? {
         return Ok(None);
     }
     record::load(&job.workspace.report())
 }
 
 /// Whether the store is finished: its root metadata are written last.
-pub(super) fn is_store(store: &Path) -> bool {
-    store.join(NODE).is_file()
+pub(super) fn is_store(store: &Path) -> Result<bool, IngestError> {
+    exists(&store.join(NODE))
+}
+
+fn exists(path: &Path) -> Result<bool, IngestError> {
+    chipmill_store::object_exists(path).map_err(IngestError::reading(path))
 }
 
 /// A folder is free when it is empty, or when an ingest was planned for it.
 fn check_place(job: &Job<'_>) -> Result<(), IngestError> {
-    let is_planned = || job.workspace.plan().is_file();
-    if is_planned() {
+    let is_planned = || exists(&job.workspace.plan());
+    if is_planned()? {
         return Ok(());
     }
-    check_free(&job.options.store).or_else(|e| if is_planned() { Ok(()) } else { Err(e) })
+    check_free(&job.options.store).or_else(|e| if is_planned()? { Ok(()) } else { Err(e) })
 }
 
 fn check_free(store: &Path) -> Result<(), IngestError> {

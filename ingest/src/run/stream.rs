@@ -24,7 +24,10 @@ pub(super) fn work(job: &Job<'_>, sources: &[Source]) -> Result<Worked, IngestEr
     job.progress.total(expected(job));
     // Standard input cannot be read again once it turns out not to be in order.
     let only_once = |s: &Source| matches!(s, Source::Archive(a) if a.input.is_stdin() && a.content == Content::Patches);
-    if job.workspace.unordered().is_file() || sources.iter().any(only_once) {
+    let unordered = job.workspace.unordered();
+    let unordered =
+        chipmill_store::object_exists(&unordered).map_err(IngestError::reading(&unordered))?;
+    if unordered || sources.iter().any(only_once) {
         return spool::work(job, sources);
     }
     let mut records = job.workspace.finished_run()?;

@@ -92,6 +92,11 @@ impl Counters {
         self.augment.add(augment);
     }
 
+    /// A batch's patches came from afar, before any of them was read.
+    pub(crate) fn fetched(&self, time: Duration) {
+        self.fetch.add(time);
+    }
+
     pub(crate) fn batch(&self) {
         self.batches.fetch_add(1, Relaxed);
     }

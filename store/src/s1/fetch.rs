@@ -1,7 +1,5 @@
 //! From a patch index to its Sentinel-1 pixels, if it has any.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +9,11 @@ use chipmill_schemas::s1::S1_LEN;
 use super::S1Pixels;
 use crate::codec;
 use crate::error::FetchError;
-use crate::fetch::with_buffer;
+use crate::fetch::{Fetched, S1_GROUP, whole_index, with_buffer, with_copy};
 use crate::layout::{self, StoreShape};
-use crate::shard::{self, IndexError, Span};
+use crate::object::is_address;
+use crate::shard::{self, Span};
+use crate::storage::{self, Content, Object, Part};
 
 /// Shards kept open, beside those of Sentinel-2: together they stay below the 1,024 files that
 /// processes are commonly allowed.
@@ -25,21 +25,24 @@ const OPEN_FILES: usize = 256;
 pub(crate) struct S1Shards {
     root: PathBuf,
     shape: StoreShape,
+    /// Of the store, where a cache may be read instead.
+    digest: Option<String>,
     shards: Vec<Shard>,
     open: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    file: OnceLock<File>,
+    object: OnceLock<Box<dyn Object>>,
     spans: OnceLock<Box<[Option<Span>]>>,
 }
 
 impl S1Shards {
-    pub(crate) fn new(root: &Path, shape: StoreShape) -> Self {
+    pub(crate) fn new(root: &Path, shape: StoreShape, digest: Option<&str>) -> Self {
         Self {
             root: root.to_owned(),
             shape,
+            digest: digest.map(str::to_owned),
             shards: (0..shape.shards()).map(|_| Shard::default()).collect(),
             open: AtomicUsize::new(0),
         }
@@ -53,7 +56,18 @@ impl S1Shards {
     }
 
     /// Decodes the chunk of a patch, its crc32c checked; false, and all NaN, where there is none.
-    pub(crate) fn read(&self, index: u32, into: &mut S1Pixels) -> Result<bool, FetchError> {
+    pub(crate) fn read(
+        &self,
+        index: u32,
+        fetched: Option<&Fetched>,
+        into: &mut S1Pixels,
+    ) -> Result<bool, FetchError> {
+        let codec = self.shape.codec;
+        if let Some(chunk) = fetched.and_then(|f| f.chunk(S1_GROUP, index)) {
+            let decode = |chunk: &mut [u8]| codec::decode_s1(codec, chunk, into.values_mut());
+            with_copy(chunk?, decode)?;
+            return Ok(true);
+        }
         let (shard, place) = self.shape.locate(index);
         let Some(span) = self.spans(shard)?[place as usize] else {
             into.values_mut().fill(f32::NAN);
@@ -62,11 +76,7 @@ impl S1Shards {
         self.with_file(shard, |file| {
             with_buffer(span, |buffer| {
                 file.read_exact_at(buffer, span.offset)?;
-                Ok(codec::decode_s1(
-                    self.shape.codec,
-                    buffer,
-                    into.values_mut(),
-                )?)
+                Ok(codec::decode_s1(codec, buffer, into.values_mut())?)
             })
         })?;
         Ok(true)
@@ -83,6 +93,24 @@ impl S1Shards {
         self.spans(shard).map(|_| ())
     }
 
+    /// Fetches the chunks of some patches together, from afar; `None` where the store is on this machine. The
+    /// offset tables are loaded one after the other: this is for patches of few shards.
+    pub(crate) fn fetch(&self, rows: &[u32]) -> Option<Fetched> {
+        if !is_address(&self.root) {
+            return None;
+        }
+        let mut chunks = Vec::new();
+        for &row in rows {
+            let (shard, place) = self.shape.locate(row);
+            // What is wrong with a table is told when the patch is read.
+            let span = self.spans(shard).ok().and_then(|s| s[place as usize]);
+            chunks.extend(span.map(|span| (S1_GROUP, row, self.object_of(row), span)));
+        }
+        let mut fetched = Fetched::default();
+        fetched.add(&self.root, self.digest.as_deref(), &chunks);
+        Some(fetched)
+    }
+
     fn spans(&self, shard: u32) -> Result<&[Option<Span>], FetchError> {
         let slot = &self.shards[shard as usize].spans;
         if let Some(spans) = slot.get() {
@@ -95,37 +123,36 @@ impl S1Shards {
     fn with_file<T>(
         &self,
         shard: u32,
-        action: impl FnOnce(&File) -> Result<T, FetchError>,
+        action: impl FnOnce(&dyn Object) -> Result<T, FetchError>,
     ) -> Result<T, FetchError> {
-        let slot = &self.shards[shard as usize].file;
+        let slot = &self.shards[shard as usize].object;
         if let Some(file) = slot.get() {
-            return action(file);
+            return action(&**file);
         }
         let object = layout::s1_shard_object(u64::from(shard));
-        let file = File::open(layout::object_path(&self.root, &object))?;
-        let result = action(&file);
+        let path = layout::object_path(&self.root, &object);
+        let content = self.digest.as_deref().map(|digest| Content {
+            digest,
+            object: &object,
+        });
+        let file = storage::of(&path)?.open(&path, content)?;
+        let result = action(&*file);
         if self.open.load(Ordering::Relaxed) < OPEN_FILES && slot.set(file).is_ok() {
             self.open.fetch_add(1, Ordering::Relaxed);
         }
         result
     }
 
-    fn read_index(&self, shard: u32, file: &File) -> Result<Box<[Option<Span>]>, FetchError> {
-        let object = file.metadata()?.len();
-        let length = shard::index_bytes(self.shape.shard_patches as usize);
-        let Some(start) = object.checked_sub(length as u64) else {
-            let expected = length as u64;
-            return Err(IndexError::TooShort {
-                found: object,
-                expected,
-            }
-            .into());
-        };
-        let mut index = vec![0; length];
-        file.read_exact_at(&mut index, start)?;
+    fn read_index(&self, shard: u32, file: &dyn Object) -> Result<Box<[Option<Span>]>, FetchError> {
+        let index = file.tail(shard::index_bytes(self.shape.shard_patches as usize))?;
+        self.parse_index(shard, &index)
+    }
+
+    fn parse_index(&self, shard: u32, index: &Part) -> Result<Box<[Option<Span>]>, FetchError> {
+        let object = whole_index(index, &self.shape)?;
         let chunks = self.shape.patches_in_shard(u64::from(shard));
         let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
         let longest = shard::longest_chunk(S1_LEN * size_of::<f32>());
-        Ok(shard::parse_sparse(&index, longest, chunks, object)?)
+        Ok(shard::parse_sparse(&index.bytes, longest, chunks, object)?)
     }
 }

@@ -6,9 +6,12 @@ use chipmill_schemas::patch::{PatchRow, Split};
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use rayon::prelude::*;
 
-use crate::fetch::Shards;
+use crate::fetch::{Fetched, Shards};
 use crate::layout::StoreShape;
 use crate::pixels::PatchPixels;
+
+/// Patches that are read together: from afar with a request for each group.
+pub(super) const PAGE: u32 = 32;
 
 /// What the pixels of a store are like.
 #[derive(Debug, Default)]
@@ -29,14 +32,25 @@ pub(super) fn scan(
 ) -> Scan {
     let patches = u32::try_from(shape.patches).unwrap_or(u32::MAX);
     // Pieces of the rows in order: rayon keeps that order when it joins their results.
-    let scan = |(mut scan, mut pixels): (Scan, PatchPixels), index: u32| {
-        let (shard, _) = shape.locate(index);
-        let row = rows.and_then(|r| r.get(index as usize));
-        let readable = &readable[shard as usize];
-        scan.patch(shards, index, row, readable, &mut pixels);
+    let scan = |(mut scan, mut pixels): (Scan, PatchPixels), page: u32| {
+        let page: Vec<u32> =
+            (page * PAGE..patches.min((page * PAGE).saturating_add(PAGE))).collect();
+        let fetched = shards.fetch(&page, &Resolution::ALL);
+        for index in page {
+            let (shard, _) = shape.locate(index);
+            let row = rows.and_then(|r| r.get(index as usize));
+            let readable = &readable[shard as usize];
+            scan.patch(
+                shards,
+                (index, fetched.as_ref()),
+                row,
+                readable,
+                &mut pixels,
+            );
+        }
         (scan, pixels)
     };
-    (0..patches)
+    (0..patches.div_ceil(PAGE))
         .into_par_iter()
         .fold(|| (Scan::default(), PatchPixels::zeroed()), scan)
         .map(|(scan, _)| scan)
@@ -47,7 +61,7 @@ impl Scan {
     fn patch(
         &mut self,
         shards: &Shards,
-        index: u32,
+        (index, fetched): (u32, Option<&Fetched>),
         row: Option<&PatchRow>,
         readable: &[bool; 3],
         pixels: &mut PatchPixels,
@@ -58,7 +72,7 @@ impl Scan {
                 continue;
             }
             let values = pixels.group_slice_mut(resolution);
-            if let Err(e) = shards.read(resolution, index, values) {
+            if let Err(e) = shards.read(resolution, index, fetched, values) {
                 whole = false;
                 self.defects.push(StoreDefect {
                     object: shards.object_of(resolution, index),

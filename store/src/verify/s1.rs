@@ -5,6 +5,8 @@ use chipmill_schemas::patch::{PatchRow, Split};
 use chipmill_schemas::s1::{Polarisation, S1BandStatistics, S1Manifest, S1SetStatistics};
 use rayon::prelude::*;
 
+use super::pixels::PAGE;
+use crate::fetch::Fetched;
 use crate::layout::StoreShape;
 use crate::s1::{S1Pixels, S1Shards};
 
@@ -25,16 +27,19 @@ pub(super) fn scan(
     readable: &[bool],
 ) -> S1Scan {
     let patches = u32::try_from(shape.patches).unwrap_or(u32::MAX);
-    let scan = |(mut scan, mut pixels): (S1Scan, S1Pixels), index: u32| {
-        let (shard, _) = shape.locate(index);
-        if readable[shard as usize] {
+    let scan = |(mut scan, mut pixels): (S1Scan, S1Pixels), page: u32| {
+        let page = page * PAGE..patches.min((page * PAGE).saturating_add(PAGE));
+        let is_readable = |index: &u32| readable[shape.locate(*index).0 as usize];
+        let page: Vec<u32> = page.filter(is_readable).collect();
+        let fetched = shards.fetch(&page);
+        for index in page {
             let row = rows.and_then(|r| r.get(index as usize));
-            scan.patch(shards, index, row, &mut pixels);
+            scan.patch(shards, (index, fetched.as_ref()), row, &mut pixels);
         }
         (scan, pixels)
     };
     // Pieces of the rows in order: rayon keeps that order when it joins their results.
-    (0..patches)
+    (0..patches.div_ceil(PAGE))
         .into_par_iter()
         .fold(|| (S1Scan::default(), S1Pixels::absent()), scan)
         .map(|(scan, _)| scan)
@@ -45,11 +50,11 @@ impl S1Scan {
     fn patch(
         &mut self,
         shards: &S1Shards,
-        index: u32,
+        (index, fetched): (u32, Option<&Fetched>),
         row: Option<&PatchRow>,
         pixels: &mut S1Pixels,
     ) {
-        match shards.read(index, pixels) {
+        match shards.read(index, fetched, pixels) {
             Ok(false) => {}
             Ok(true) => {
                 let sums = Sums::of(pixels);

@@ -11,6 +11,8 @@ mod interop;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod remote;
+#[cfg(test)]
 mod round_trip;
 #[cfg(test)]
 mod sentinel_1;

@@ -169,7 +169,7 @@ fn announcing_any_rows_changes_nothing_and_hides_no_damage() {
     let store = StoreReader::open(dir.path()).unwrap();
     #[expect(clippy::reversed_empty_ranges, reason = "it must not matter")]
     for rows in [0..9, 1..2, 3..3, 7..3, 8..1_000, 2_000..u32::MAX] {
-        store.prefetch(rows, &Resolution::ALL);
+        store.prefetch(&[rows], &Resolution::ALL);
     }
     let mut pixels = PatchPixels::zeroed();
     for (index, expected) in (0..9).zip(&fixture.pixels) {
@@ -179,7 +179,7 @@ fn announcing_any_rows_changes_nothing_and_hides_no_damage() {
     let object = chipmill_store::layout::shard_object(Resolution::M20, 1);
     std::fs::remove_file(dir.path().join(object)).unwrap();
     let store = StoreReader::open(dir.path()).unwrap();
-    store.prefetch(0..9, &Resolution::ALL);
+    store.prefetch(&[0..9], &Resolution::ALL);
     assert!(store.read(3, &[Resolution::M20], &mut pixels).is_err());
     store.read(3, &[Resolution::M10], &mut pixels).unwrap();
 }

@@ -9,6 +9,9 @@ use rayon::prelude::*;
 /// Figures a band: mean, standard deviation, 5th, 50th and 95th percentile.
 const FIGURES: usize = 5;
 
+/// Patches that are read together: from afar with few requests.
+const PAGE: usize = 32;
+
 /// Features of one patch.
 pub const BAND_STATISTICS: usize = Band::ALL.len() * FIGURES;
 
@@ -27,19 +30,22 @@ pub fn band_statistics(
     stop: &AtomicBool,
 ) -> Result<Option<Vec<f32>>, ReadError> {
     let mut out = vec![0.0; rows.len() * BAND_STATISTICS];
-    let one = |pixels: &mut PatchPixels, (out, &row): (&mut [f32], &u32)| {
+    let page = |pixels: &mut PatchPixels, (out, rows): (&mut [f32], &[u32])| {
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        store.read(row, &Resolution::ALL, pixels)?;
-        for (out, band) in out.chunks_exact_mut(FIGURES).zip(Band::ALL) {
-            out.copy_from_slice(&figures(pixels.band_slice(band)));
+        let fetched = store.fetch(rows, &Resolution::ALL);
+        for (out, &row) in out.chunks_exact_mut(BAND_STATISTICS).zip(rows) {
+            store.read_fetched(fetched.as_ref(), row, &Resolution::ALL, pixels)?;
+            for (out, band) in out.chunks_exact_mut(FIGURES).zip(Band::ALL) {
+                out.copy_from_slice(&figures(pixels.band_slice(band)));
+            }
         }
         Ok(())
     };
-    out.par_chunks_exact_mut(BAND_STATISTICS)
-        .zip(rows)
-        .try_for_each_init(PatchPixels::zeroed, one)?;
+    out.par_chunks_mut(BAND_STATISTICS * PAGE)
+        .zip(rows.par_chunks(PAGE))
+        .try_for_each_init(PatchPixels::zeroed, page)?;
     Ok((!stop.load(Ordering::Relaxed)).then_some(out))
 }
 
