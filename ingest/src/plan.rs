@@ -75,9 +75,7 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Ingest
     };
     let origin: Option<Origin> = record::load(path).unwrap_or_default();
     Err(match origin {
-        Some(origin) if !is_of_this_layout(&origin.terms) => {
-            other_version(path, &origin.writer)
-        }
+        Some(origin) if !is_of_this_layout(&origin.terms) => other_version(path, &origin.writer),
         _ => damaged,
     })
 }

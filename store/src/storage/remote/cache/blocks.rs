@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::super::traffic::{CORRUPT, count};
 use super::Name;
+use crate::codec::{crc32c, crc32c_of};
 
 /// Bytes of a block.
 pub(in super::super) const BLOCK: usize = 32 << 10;
@@ -213,7 +214,7 @@ impl Header {
         bytes[..16].copy_from_slice(&self.name);
         bytes[16..20].copy_from_slice(&self.length.to_le_bytes());
         bytes[20..24].copy_from_slice(&self.crc.to_le_bytes());
-        let crc = crc32c::crc32c(&bytes[..24]);
+        let crc = crc32c(&bytes[..24]);
         bytes[24..28].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
@@ -225,7 +226,7 @@ impl Header {
             u32::from_le_bytes(four.copied().unwrap_or_default())
         };
         let (length, crc) = (number(16), number(20));
-        let is_whole = crc32c::crc32c(&bytes[..24]) == number(24);
+        let is_whole = crc32c(&bytes[..24]) == number(24);
         let is_empty = bytes[..24] == [0; 24];
         (is_whole && !is_empty && length as usize <= BLOCK).then(|| Self {
             name: bytes.first_chunk::<16>().copied().unwrap_or_default(),
@@ -237,7 +238,7 @@ impl Header {
 
 /// Of a block under its name: a whole block of another name does not fit.
 fn checksum(name: &Name, bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(name), bytes)
+    crc32c_of(&[name, bytes])
 }
 
 /// How many sets a file has; `None` when it is no cache.
