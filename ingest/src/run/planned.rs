@@ -35,7 +35,6 @@ pub(super) struct Steps {
     pub(super) options: IngestOptions,
     pub(super) folders: FolderPlan,
     pub(super) s1: Option<S1Plan>,
-    pub(super) fingerprint: String,
 }
 
 impl Steps {
@@ -43,7 +42,7 @@ impl Steps {
     pub(super) fn load(store: &Path, threads: usize) -> Result<Self, IngestError> {
         let path = Workspace::of(store).plan();
         let store = store.to_owned();
-        let Some(plan) = Plan::load(&path)? else {
+        let Some(plan) = plan::load::<Plan>(&path)? else {
             return Err(IngestError::NoPlan { store });
         };
         plan.check_writer(&path)?;
@@ -55,13 +54,12 @@ impl Steps {
             threads,
             ..plan.options
         };
-        let (s1, fingerprint) = (plan.s1, plan.fingerprint);
+        let s1 = plan.s1;
         Ok(Self {
             fingerprint: plan.fingerprint,
             options,
             folders,
             s1,
-            fingerprint,
         })
     }
 }

@@ -100,7 +100,7 @@ fn an_object_of_many_parts_is_there_when_it_is_complete_and_given_up_it_never_is
     let fixture = Fixture::new(120, 120, Codec::None);
     let far = memory_store("parts", Word::Kept);
     let writer = StoreWriter::new(&far, fixture.shape).unwrap();
-    let encoder = chipmill_store::PatchEncoder::new(Codec::None).unwrap();
+    let encoder = chipmill_store::PatchEncoder::new(Codec::None);
     let encoded: Vec<_> = fixture
         .pixels
         .iter()
