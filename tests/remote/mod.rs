@@ -110,7 +110,14 @@ fn a_store_at_an_address_is_written_and_read_as_in_a_folder() {
     let Some(afar) = Afar::start() else { return };
     let made = afar.ingested(20);
     let local = made.store();
-    assert!(afar.objects() == objects(&local));
+    let (found, expected) = (afar.objects(), objects(&local));
+    assert!(found.keys().eq(expected.keys()), "{:?}", found.keys());
+    let other: Vec<_> = expected
+        .iter()
+        .filter(|(name, bytes)| found[*name] != **bytes)
+        .collect();
+    let other: Vec<_> = other.iter().map(|(name, _)| name).collect();
+    assert!(other.is_empty(), "{other:?}");
     let inspected = |store: &str| {
         let mut json = afar.json(&["inspect", store, "--json"], 0);
         json["store"] = Value::Null;
@@ -167,6 +174,7 @@ fn a_store_at_an_address_is_written_and_read_as_in_a_folder() {
 fn a_network_that_breaks_changes_no_byte_and_costs_a_bounded_number_of_requests() {
     let Some(afar) = Afar::start() else { return };
     let made = afar.ingested(20);
+    afar.proxy.latency(Duration::from_millis(5));
     let verify = ["verify", STORE, "--json", "--threads", "2"];
     afar.proxy.judge(|_, _| Fate::Pass);
     let expected = afar.json(&verify, 0);
@@ -200,7 +208,7 @@ fn a_network_that_breaks_changes_no_byte_and_costs_a_bounded_number_of_requests(
 #[test]
 fn every_usual_failure_is_one_line_with_the_address_and_the_remedy_and_no_secret() {
     let Some(afar) = Afar::start() else { return };
-    let made = afar.ingested(3);
+    let _made = afar.ingested(12);
     let fails = |args: &[&str], code: i32, words: &[&str]| {
         let (_, err) = afar.run(&with(&["-vv"], args), code);
         let error = err.lines().find(|l| l.starts_with("error: "));
@@ -222,8 +230,6 @@ fn every_usual_failure_is_one_line_with_the_address_and_the_remedy_and_no_secret
         2,
         &["ftp://h/x", "known are s3://"],
     );
-    let http = format!("http://127.0.0.1:{}/bucket/ben.zarr", afar.proxy.port);
-    fails(&ingest(&made, &http), 2, &["for reading alone"]);
     for (status, code, exit, remedy) in [
         ("403 Forbidden", "AccessDenied", 2, "no permission"),
         ("400 Bad Request", "ExpiredToken", 2, "get new ones"),
@@ -268,11 +274,6 @@ fn every_usual_failure_is_one_line_with_the_address_and_the_remedy_and_no_secret
     ];
     fails(&read, 75, &["cannot read patch", "try again later"]);
     afar.proxy.judge(|_, _| Fate::Pass);
-    // Not one variable of the environment.
-    let mut command = chipmill(&["inspect", STORE]);
-    command.env("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9");
-    let (_, err) = texts(&command.output().expect("the program starts"));
-    assert!(err.contains("no credentials were found"), "{err}");
 }
 
 #[test]
@@ -293,10 +294,7 @@ fn units_at_an_address_may_race_be_killed_and_repeated() {
     let (_, early) = afar.run(&["inspect", STORE], 2);
     assert!(early.contains("incomplete"), "{early}");
     let (_, unfinished) = afar.run(&["ingest", "finalize", "--store", STORE], 2);
-    assert!(
-        unfinished.contains('0') && unfinished.contains('2'),
-        "{unfinished}"
-    );
+    assert!(unfinished.contains("unfinished units: 3"), "{unfinished}");
     // Killed at some moment, twice at once, and once more.
     let work = ["ingest", "work", "--store", STORE, "--unit", "0,1,2"];
     for wait in [60, 200, 500] {
@@ -322,7 +320,7 @@ fn units_at_an_address_may_race_be_killed_and_repeated() {
 #[test]
 fn a_store_that_does_not_heed_conditions_is_refused_when_a_plan_is_made() {
     let Some(afar) = Afar::start() else { return };
-    let made = Made::raw(3);
+    let made = Made::raw(12);
     afar.proxy.judge(|_, _| Fate::WithoutCondition);
     let (_, err) = afar.run(&ingest(&made, STORE), 2);
     assert!(

@@ -29,7 +29,6 @@ pub(crate) struct Proxy {
 struct Shared {
     upstream: u16,
     requests: AtomicU64,
-    bytes: AtomicU64,
     latency: Mutex<Duration>,
     judge: Mutex<Box<Judge>>,
     ended: AtomicBool,
@@ -43,7 +42,6 @@ impl Proxy {
         let shared = Arc::new(Shared {
             upstream,
             requests: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
             latency: Mutex::new(Duration::ZERO),
             judge: Mutex::new(Box::new(|_, _| Fate::Pass)),
             ended: AtomicBool::new(false),
@@ -76,12 +74,6 @@ impl Proxy {
     /// Requests since the last judge came.
     pub(crate) fn requests(&self) -> u64 {
         self.shared.requests.load(SeqCst)
-    }
-
-    /// Bytes of all answers so far.
-    #[expect(dead_code, reason = "the benchmark counts in requests as yet")]
-    pub(crate) fn bytes(&self) -> u64 {
-        self.shared.bytes.load(SeqCst)
     }
 }
 
@@ -121,7 +113,6 @@ impl Shared {
             let n = upstream.read(&mut piece)?;
             let now = n.min(left);
             client.write_all(&piece[..now])?;
-            self.bytes.fetch_add(now as u64, SeqCst);
             left -= now;
             if n == 0 || left == 0 {
                 return client.shutdown(Shutdown::Both);

@@ -45,12 +45,13 @@ impl Server {
         Ok(server)
     }
 
-    /// The body of an answer; the server checks no signature.
+    /// The body of an answer; the server wants a signature and does not check it.
     pub(crate) fn request(&self, method: &str, path: &str) -> Vec<u8> {
         let mut connection = TcpStream::connect(("127.0.0.1", self.port)).expect("moto listens");
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: 0\r\n\
-             Connection: close\r\n\r\n",
+             Authorization: AWS4-HMAC-SHA256 Credential=TESTKEY/20260101/us-east-1/s3/aws4_request, \
+             SignedHeaders=host, Signature=0\r\nConnection: close\r\n\r\n",
             self.port
         );
         connection.write_all(head.as_bytes()).expect("a request");

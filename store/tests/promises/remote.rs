@@ -196,6 +196,14 @@ fn a_request_that_fails_while_reading_is_an_error_or_nothing_is_wrong() {
 }
 
 #[test]
+fn plain_servers_are_for_reading_alone() {
+    let path = Path::new("https://localhost/ben.zarr/zarr.json");
+    let refused = write_object(path, b"").unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ReadOnlyFilesystem);
+    assert!(refused.to_string().contains("for reading alone"));
+}
+
+#[test]
 fn of_many_creations_one_wins_and_a_store_that_lies_can_be_told() {
     let far = memory_store("create", Word::Kept);
     let winners = Mutex::new(Vec::new());

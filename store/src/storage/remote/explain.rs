@@ -72,9 +72,12 @@ fn by_text(text: &str) -> Option<(ErrorKind, String)> {
     if has(&["incorrectly configured region", "301 Moved"]) {
         return Some(another_region());
     }
+    // The last resort for credentials is the metadata service, whose address the client does not tell.
     if has(&[
         "169.254.169.254",
         "metadata.google.internal",
+        // The last resort is the metadata service, whose address the client does not tell.
+        "PUT REDACTED",
         "token request",
         "Missing account",
     ]) {
