@@ -1,5 +1,6 @@
 //! `chipmill doctor`
 
+use chipmill_pipeline::SimdPath;
 use serde::Serialize;
 
 use crate::exit::Outcome;
@@ -22,6 +23,8 @@ struct Diagnosis {
     devices: Vec<String>,
     cores: usize,
     simd: Vec<&'static str>,
+    /// The vector instructions that views are computed with.
+    views: &'static str,
     problems: Vec<String>,
 }
 
@@ -100,6 +103,7 @@ impl Diagnosis {
             devices,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             simd: simd(),
+            views: SimdPath::best().name(),
             problems,
         }
     }
@@ -140,6 +144,11 @@ impl Diagnosis {
                 self.cores,
                 none(self.simd.join(", "))
             ),
+            format!(
+                "views      computed by the path {}{}",
+                self.views,
+                slowly(self.views)
+            ),
         ];
         lines.extend(self.problems.iter().map(|p| format!("PROBLEM    {p}")));
         lines.join("\n")
@@ -168,6 +177,15 @@ fn devices() -> Vec<String> {
 #[cfg(not(feature = "train"))]
 fn devices() -> Vec<String> {
     Vec::new()
+}
+
+/// What plain code means for whoever loads batches.
+fn slowly(path: &str) -> &'static str {
+    if path == SimdPath::Scalar.name() {
+        ": the same bits, but slow, up to a hundred times; a processor with AVX2 and FMA has faster ones"
+    } else {
+        ""
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

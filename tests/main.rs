@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod bench_views;
 mod cli;
 mod compare;
 mod crash;

@@ -28,6 +28,8 @@ NOTES = {
     "notes rgb": ["--policy", "notes", "--bands", "rgb"],
     "notes 32 px": ["--policy", "notes", "--side", 32],
 }
+# Types of the values that loaders are measured with.
+DTYPES = ("f32", "f16", "bf16")
 # Libraries whose blur and noise clip to 0 .. 1, so that their views differ.
 CLIPS = ("albumentations",)
 
@@ -90,7 +92,12 @@ class Run:
         for name, flags in NOTES.items():
             work[name] = lambda flags=flags: self.augment(*flags)
         for workers in (1, 2):
-            work[f"loader {workers}"] = lambda workers=workers: self.loader(workers)
+            for dtype in DTYPES:
+                of = lambda workers=workers, dtype=dtype: self.loader(workers, "--dtype", dtype)
+                work[f"loader {workers} {dtype}"] = of
+        # Noise by itself, on the path that most processors have.
+        normals = ["--policy", "none", "--no-operations", "--simd", "avx2"]
+        work["avx2"] = lambda: self.augment(*normals)
         work["read"] = lambda: self.read(1)
         if self.args.crates_only:
             work["crates only"] = self.crates_only
@@ -158,6 +165,12 @@ def main():
         "done": {name: middle(r) for name, r in rounds.items() if name not in run.missing},
         "operations": {name: operations(rounds[name]) for name in NOTES},
         "bandwidth": [r["bandwidth"] for r in rounds["chipmill"]],
+        "roofline": [r["roofline"] for r in rounds["chipmill"]],
+        "ns_per_normal": {
+            simd: [r["ns_per_normal"] for r in rounds[name]]
+            for simd, name in ((first["simd"], "chipmill"), ("avx2", "avx2"))
+        },
+        "loaders": {name: rounds[name] for name in rounds if name.startswith("loader ")},
         "view_bytes": first["view_bytes"],
         "missing": run.missing,
     }

@@ -16,8 +16,10 @@ NAMES = {
     "kornia": "kornia, batches of 64",
 }
 LOADERS = {
-    "loader 2": "**chipmill**, 2 workers",
-    "loader 1": "**chipmill**, 1 worker",
+    "loader 2 f32": "**chipmill**, 2 workers",
+    "loader 1 f32": "**chipmill**, 1 worker",
+    "loader 2 f16": "**chipmill**, 2 workers, f16",
+    "loader 2 bf16": "**chipmill**, 2 workers, bf16",
     "loader-zarr": "torch DataLoader, 2 workers, zarr-python on the store",
     "loader-rasterio": "torch DataLoader, 2 workers, rasterio on the GeoTIFFs",
 }
@@ -68,24 +70,50 @@ def loader(results):
 
 
 def floor(results):
-    """What a view costs beside what it costs to write its bytes."""
-    rate = lambda key: statistics.median(b[key] for b in results["bandwidth"])
-    us = lambda key: 1e6 * results["view_bytes"] / rate(key)
+    """What a view costs beside the least that it could cost."""
+    of = lambda rounds, key: statistics.median(r[key] for r in rounds)
+    line, memory = results["roofline"], results["bandwidth"]
+    us = lambda key: 1e6 * results["view_bytes"] / of(memory, key)
     cost = 1e6 / results["done"]["chipmill"]["per_cpu_s"]
-    done = results["done"]
-    # Two views a patch: half a patch is read for each.
-    single = 1 / (0.5 / done["read"]["per_cpu_s"] + 1 / done["chipmill"]["per_cpu_s"])
-    end = done["loader 2"]["per_s"]
-    speedup = end / done["loader 1"]["per_s"]
+    least = of(line, "us_per_view")
     rows = [
         ["a view of policy peers", f"{cost:.1f} us"],
         ["its bytes written, as `fill` does", f"{us('write_bytes_per_s'):.1f} us"],
         ["its bytes copied, as `memcpy` does", f"{us('copy_bytes_per_s'):.1f} us"],
-        ["predicted from reading and augmenting, views per CPU-second", number(single)],
-        ["loader, 1 worker, of that", f"{done['loader 1']['per_cpu_s'] / single:.0%}"],
-        ["loader, 2 workers, of twice that", f"{end / (2 * single):.0%}"],
-        ["2 workers against 1, views/s", f"{speedup:.2f}"],
+        ["bytes read and written, at the bandwidth", f"{of(line, 'memory_us'):.1f} us"],
+        [
+            f"{of(line, 'operations') / 1e6:.2f} million operations at "
+            f"{of(line, 'peak_operations_per_s') / 1e9:.0f} G/s",
+            f"{of(line, 'compute_us'):.1f} us",
+        ],
+        ["the least that a view could take: both", f"{least:.1f} us"],
+        ["of that speed reached", f"{least / cost:.0%}"],
     ]
+    for simd, times in results["ns_per_normal"].items():
+        rows.append([f"a normal number of noise, {simd}", f"{statistics.median(times):.2f} ns"])
+    return table(["", ""], rows)
+
+
+def scaling(results):
+    """Loaders against what reading and augmenting would allow, and against the memory's bandwidth."""
+    done = results["done"]
+    # Two views a patch: half a patch is read for each.
+    single = 1 / (0.5 / done["read"]["per_cpu_s"] + 1 / done["chipmill"]["per_cpu_s"])
+    share = lambda name: statistics.median(r["write_share"] for r in results["loaders"][name])
+    write = lambda name: statistics.median(
+        r["bandwidth"]["write_bytes_per_s"] for r in results["loaders"][name]
+    )
+    rows = [["predicted from reading and augmenting, views per CPU-second", number(single)]]
+    for workers in (1, 2):
+        rate = done[f"loader {workers} f32"]["per_cpu_s"] / single
+        rows.append([f"loader, {workers} worker{'s'[: workers - 1]}, of that", f"{rate:.0%}"])
+    for dtype in ("f32", "f16", "bf16"):
+        one, two = (done[f"loader {workers} {dtype}"]["per_s"] for workers in (1, 2))
+        rows.append([f"2 workers against 1, views/s, {dtype}", f"{two / one:.2f}"])
+    for workers in (1, 2):
+        name = f"loader {workers} f32"
+        rows.append([f"memory written by {workers} thread{'s'[: workers - 1]}", f"{write(name) / 1e9:.0f} GB/s"])
+        rows.append(["views written, of that", f"{share(name):.0%}"])
     return table(["", ""], rows)
 
 
@@ -107,6 +135,7 @@ def write(path, results):
         "views-floor": floor,
         "views-policies": policies,
         "views-loader": loader,
+        "views-scaling": scaling,
     }
     for name, make in parts.items():
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"

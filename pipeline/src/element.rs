@@ -1,16 +1,24 @@
 //! The types that views are rendered into.
 
+use std::slice::IterMut;
+
 use half::{bf16, f16};
 
 use crate::simd::{LANES, Lanes, Line, Row};
 
 mod sealed {
+    use std::slice::IterMut;
+
     use super::{Lanes, Line};
 
     /// Only this crate knows how to write an element.
     pub trait Sealed: Sized {
         /// Converts a line's worth of values; with `streams`, past the caches.
         fn write_line<L: Lanes>(lanes: L, values: &[f32], to: &mut Line, streams: bool);
+
+        /// Streams a vector to the next of `lines`; one that fills but half a line is held until the
+        /// next comes.
+        fn put<L: Lanes>(lanes: L, v: L::F, held: &mut Option<L::F>, lines: &mut IterMut<'_, Line>);
     }
 }
 
@@ -26,6 +34,13 @@ impl sealed::Sealed for f32 {
             let mut row = [0.0; LANES];
             lanes.store(lanes.load(values), &mut row);
             to.0 = bytemuck::cast(row);
+        }
+    }
+
+    #[inline(always)]
+    fn put<L: Lanes>(lanes: L, v: L::F, _: &mut Option<L::F>, lines: &mut IterMut<'_, Line>) {
+        if let Some(line) = lines.next() {
+            lanes.stream(v, line);
         }
     }
 }
@@ -58,6 +73,18 @@ impl sealed::Sealed for f16 {
             write_halves(lanes, halves, to, streams);
         }
     }
+
+    #[inline(always)]
+    fn put<L: Lanes>(lanes: L, v: L::F, held: &mut Option<L::F>, lines: &mut IterMut<'_, Line>) {
+        match held.take() {
+            None => *held = Some(v),
+            Some(first) => {
+                if let Some(line) = lines.next() {
+                    lanes.stream_half([lanes.to_f16(first), lanes.to_f16(v)], line);
+                }
+            }
+        }
+    }
 }
 
 impl sealed::Sealed for bf16 {
@@ -69,6 +96,18 @@ impl sealed::Sealed for bf16 {
                 lanes.to_bf16(lanes.load(high)),
             ];
             write_halves(lanes, halves, to, streams);
+        }
+    }
+
+    #[inline(always)]
+    fn put<L: Lanes>(lanes: L, v: L::F, held: &mut Option<L::F>, lines: &mut IterMut<'_, Line>) {
+        match held.take() {
+            None => *held = Some(v),
+            Some(first) => {
+                if let Some(line) = lines.next() {
+                    lanes.stream_half([lanes.to_bf16(first), lanes.to_bf16(v)], line);
+                }
+            }
         }
     }
 }

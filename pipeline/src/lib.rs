@@ -88,7 +88,7 @@ pub use loader::Loader;
 pub use mixing::Mixing;
 pub use rng::{ViewKey, philox};
 pub use sampler::{KeepLast, Order, Pages, Sampler};
-pub use simd::{SimdError, SimdPath};
+pub use simd::{FusedWay, SimdError, SimdPath, fused_products, normal_numbers};
 pub use spec::LoaderSpec;
 pub use state::LoaderState;
 pub use stats::{Bottleneck, Damaged, LoaderStats, StageStats};

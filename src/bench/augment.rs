@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chipmill_pipeline::{Augmenter, Element, bf16, f16};
+use chipmill_pipeline::{Augmenter, Element, SimdPath, bf16, f16};
 use chipmill_schemas::augment::Preset;
 use chipmill_schemas::config::{Normalise, ViewConfig};
 use serde::Serialize;
@@ -11,7 +11,8 @@ use super::bandwidth::{Bandwidth, bandwidth};
 use super::chips::Chips;
 use super::machine::Machine;
 use super::rendering::{Moments, Renderer, Round};
-use super::{BandsArg, TypeArg, median, simd_path};
+use super::roofline::{Roofline, ns_per_normal, roofline};
+use super::{BandsArg, SCALAR, TypeArg, median, simd_path};
 use crate::exit::Outcome;
 use crate::output;
 
@@ -24,7 +25,9 @@ use crate::output;
     chipmill bench augment --policy notes --bands rgb   the notes' experiment\n  \
     chipmill bench augment --store ben.zarr --threads 2 real patches, two threads\n\n\
     The table says what a view would cost less without an operation: operations share passes over\n\
-    the pixels, so the parts need not add up to the whole.")]
+    the pixels, so the parts need not add up to the whole.\n\n\
+    The least that a view could take is the time of its bytes at the bandwidth, and of its counted\n\
+    additions and multiplications at the fastest rate of fused ones, both measured in the same run.")]
 pub(crate) struct Args {
     /// Which augmentations: notes, simclr, peers or none.
     #[arg(long, default_value_t = Preset::Peers, alias = "preset")]
@@ -96,6 +99,9 @@ struct Measured {
     moments: Moments,
     operations: Vec<Operation>,
     bandwidth: Bandwidth,
+    roofline: Roofline,
+    /// What a normal number of noise takes, without memory.
+    ns_per_normal: f64,
     rounds: Vec<Round>,
     machine: Machine,
     version: &'static str,
@@ -129,7 +135,7 @@ fn run_in<E: Element>(args: &Args) -> anyhow::Result<Outcome> {
     };
     let mut candidates = candidates::<E>(args, &chips)?;
     let (rounds, memory) = rounds(args, &chips, &mut candidates)?;
-    let measured = Measured::of(args, &chips, candidates, &rounds, memory, machine);
+    let measured = Measured::of(args, &chips, candidates, &rounds, memory, machine)?;
     if args.json {
         output::json(&measured)?;
     } else {
@@ -185,7 +191,7 @@ fn rounds<E: Element>(
             rounds.push(candidate.renderer.round(chips, args.seconds)?);
         }
     }
-    Ok((rounds, bandwidth(args.repeats)))
+    Ok((rounds, bandwidth(args.repeats, args.threads)))
 }
 
 impl Measured {
@@ -196,7 +202,7 @@ impl Measured {
         rounds: &[Vec<Round>],
         bandwidth: Bandwidth,
         machine: Machine,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let cost = |rounds: &[Round]| median(rounds.iter().map(Round::us_per_view));
         let whole = rounds.first().map_or(0.0, |rounds| cost(rounds));
         let operations = candidates
@@ -210,7 +216,17 @@ impl Measured {
         let operations = operations.collect();
         let own = rounds.first().cloned().unwrap_or_default();
         let renderer = &mut candidates[0].renderer;
-        Self {
+        let view_bytes = renderer.augmenter().view_len() * size_of::<E>();
+        let roofline = roofline(
+            renderer.augmenter(),
+            (args.seed, view_bytes),
+            chips,
+            &bandwidth,
+            whole,
+            args.repeats,
+        )?;
+        let ns_per_normal = ns_per_normal(renderer.augmenter().simd(), args.repeats)?;
+        Ok(Self {
             views_per_s: median(own.iter().map(Round::per_second)),
             views_per_cpu_s: median(own.iter().map(Round::per_cpu_second)),
             us_per_view: whole,
@@ -222,14 +238,16 @@ impl Measured {
             threads: args.threads,
             seed: args.seed,
             chips: chips.name().to_owned(),
-            view_bytes: renderer.augmenter().view_len() * size_of::<E>(),
+            view_bytes,
             moments: renderer.moments(chips),
             operations,
             bandwidth,
+            roofline,
+            ns_per_normal,
             rounds: own,
             machine,
             version: env!("CARGO_PKG_VERSION"),
-        }
+        })
     }
 
     fn text(&self) -> String {
@@ -258,7 +276,16 @@ impl Measured {
                 self.bandwidth.write_bytes_per_s / 1e9,
                 self.bandwidth.us_to_copy(self.view_bytes),
             ),
+            self.roofline.text(),
+            format!(
+                "A normal number of noise takes {:.2} ns.",
+                self.ns_per_normal
+            ),
         ];
+        if self.simd == SimdPath::Scalar.name() {
+            lines.push(String::new());
+            lines.push(SCALAR.to_owned());
+        }
         if !self.operations.is_empty() {
             lines.push(String::new());
             lines.push("without               us a view less".to_owned());

@@ -10,9 +10,14 @@ use super::median;
 /// Larger than most caches that a core has to itself.
 const BYTES: usize = 64 << 20;
 
-/// Bytes per second of one thread, between memory regions of 64 MiB: medians.
+/// Bytes per second of all threads together, each between memory regions of 64 MiB of its own: medians.
+///
+/// Time is the processor time of a thread, which counts waiting for memory but not the time of others.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Bandwidth {
+    pub(crate) threads: u16,
+    /// Read, nothing being written.
+    pub(crate) read_bytes_per_s: f64,
     /// Written, nothing being read.
     pub(crate) write_bytes_per_s: f64,
     /// Copied; every byte is read once and written once.
@@ -21,6 +26,10 @@ pub(crate) struct Bandwidth {
 
 #[expect(clippy::cast_precision_loss, reason = "sizes of views")]
 impl Bandwidth {
+    pub(crate) fn us_to_read(&self, bytes: usize) -> f64 {
+        1e6 * bytes as f64 / self.read_bytes_per_s.max(1.0)
+    }
+
     pub(crate) fn us_to_write(&self, bytes: usize) -> f64 {
         1e6 * bytes as f64 / self.write_bytes_per_s.max(1.0)
     }
@@ -30,22 +39,46 @@ impl Bandwidth {
     }
 }
 
-/// Measures so many times, after once that is not counted.
-#[expect(clippy::cast_precision_loss, reason = "64 MiB")]
-pub(crate) fn bandwidth(repeats: u16) -> Bandwidth {
-    let mut from = vec![1_u8; BYTES];
-    let mut to = vec![2_u8; BYTES];
-    let mut rate = |work: &mut dyn FnMut(&mut [u8], &mut [u8])| {
-        work(&mut from, &mut to);
-        let measure = |_| {
-            let clock = Clock::start();
-            work(black_box(&mut from), black_box(&mut to));
-            BYTES as f64 / clock.cpu().max(1e-9)
-        };
-        median((0..repeats).map(measure))
+/// Two regions of one thread.
+struct Regions {
+    from: Vec<u64>,
+    to: Vec<u64>,
+}
+
+/// Measures so many times with so many threads, after once that is not counted.
+pub(crate) fn bandwidth(repeats: u16, threads: u16) -> Bandwidth {
+    let region = |value| vec![value; BYTES / size_of::<u64>()];
+    let regions = || Regions {
+        from: region(1),
+        to: region(2),
+    };
+    let mut all: Vec<Regions> = (0..threads).map(|_| regions()).collect();
+    let mut rate = |work: fn(&mut Regions)| {
+        round(&mut all, work);
+        median((0..repeats).map(|_| round(&mut all, work)))
     };
     Bandwidth {
-        write_bytes_per_s: rate(&mut |_, to| to.fill(black_box(3))),
-        copy_bytes_per_s: rate(&mut |from, to| to.copy_from_slice(from)),
+        threads,
+        read_bytes_per_s: rate(|regions| {
+            let sums = regions.from.as_chunks::<16>().0.iter();
+            let add =
+                |sums: [u64; 16], values: &[u64; 16]| std::array::from_fn(|i| sums[i] | values[i]);
+            black_box(sums.fold([0; 16], add));
+        }),
+        write_bytes_per_s: rate(|regions| regions.to.fill(black_box(0))),
+        copy_bytes_per_s: rate(|regions| regions.to.copy_from_slice(&regions.from)),
     }
+}
+
+/// Bytes per second of all threads, which do the work at the same time.
+#[expect(clippy::cast_precision_loss, reason = "64 MiB a thread")]
+fn round(all: &mut [Regions], work: fn(&mut Regions)) -> f64 {
+    let clock = Clock::start();
+    let threads = all.len() as f64;
+    std::thread::scope(|scope| {
+        for regions in all {
+            scope.spawn(move || work(black_box(regions)));
+        }
+    });
+    threads * threads * BYTES as f64 / clock.cpu().max(1e-9)
 }

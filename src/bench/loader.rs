@@ -9,6 +9,7 @@ use chipmill_schemas::config::{LoaderConfig, OrderKind, ViewConfig};
 use chipmill_store::{StoreReader, Traffic};
 use serde::Serialize;
 
+use super::bandwidth::{Bandwidth, bandwidth};
 use super::clock::Clock;
 use super::machine::Machine;
 use super::{BandsArg, TypeArg, median, simd_path};
@@ -123,6 +124,12 @@ struct Measured {
     read_ahead: usize,
     seed: u64,
     store: String,
+    /// What as many threads as there are workers can do with memory.
+    bandwidth: Bandwidth,
+    view_bytes: usize,
+    /// Bytes of views written in a second, relative to what these threads could write if they did
+    /// nothing else.
+    write_share: f64,
     rounds: Vec<Round>,
     /// Requests and bytes of the whole call.
     traffic: Traffic,
@@ -245,15 +252,24 @@ impl Measured {
         let per = |amount: f64, seconds: fn(&Round) -> f64| {
             median(rounds.iter().map(|round| amount / seconds(round).max(1e-9)))
         };
+        let bands = spec.view.bands.bands().len();
+        let side = args.side as usize;
+        let view_bytes = bands * side * side * spec.view.dtype.bytes();
+        let views_per_s = per(views, |round| round.wall_s);
+        let threads = u16::try_from(last.stats.workers).unwrap_or(u16::MAX);
+        let bandwidth = bandwidth(args.repeats, threads);
         Self {
-            views_per_s: per(views, |round| round.wall_s),
+            bandwidth,
+            view_bytes,
+            write_share: views_per_s * view_bytes as f64 / bandwidth.write_bytes_per_s.max(1.0),
+            views_per_s,
             views_per_cpu_s: per(views, |round| round.cpu_s),
             chips_per_s: per(chips, |round| round.wall_s),
             bytes_in_flight_max: last.stats.bytes_in_flight_max,
             bottleneck: last.stats.bottleneck().name(),
             digest: last.digest.clone(),
             preset: args.preset,
-            bands: spec.view.bands.bands().len(),
+            bands,
             side: args.side,
             batch_size: spec.batch_size,
             batches: args.batches,
@@ -296,6 +312,12 @@ impl Measured {
             format!(
                 "pairs of one shard    {:>12.2}  (1: uniform)",
                 self.same_shard_pairs
+            ),
+            format!(
+                "of write bandwidth    {:>12.0} %  ({} thread(s) can write {:.1} GB/s)",
+                100.0 * self.write_share,
+                self.bandwidth.threads,
+                self.bandwidth.write_bytes_per_s / 1e9
             ),
             String::new(),
             last.stats.summary(),

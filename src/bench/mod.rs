@@ -12,6 +12,7 @@ mod open;
 mod read;
 mod reading;
 mod rendering;
+mod roofline;
 
 use chipmill_pipeline::SimdPath;
 use chipmill_schemas::config::{BandChoice, NamedBands, ViewType};
@@ -92,6 +93,11 @@ impl TypeArg {
         }
     }
 }
+
+/// What is said where views are computed without vector instructions.
+const SCALAR: &str = "The path `scalar` is plain code for processors without AVX2 and FMA. Every fused product\n\
+                      takes several steps there, so that its bits are those of the other paths: a view takes\n\
+                      up to a hundred times as long.";
 
 /// The path that `--simd` asks for; refused where this processor cannot take it.
 fn simd_path(name: &str) -> anyhow::Result<SimdPath> {

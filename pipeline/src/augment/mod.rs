@@ -55,14 +55,19 @@
 //! ([`Augmenter::with_simd`]) is a question of speed alone.
 
 mod check;
+#[cfg(test)]
+mod count_tests;
 mod crop;
 mod custom;
 mod error;
+mod floats;
 mod frame;
 mod graph;
 mod normalise;
 mod ops;
 mod orientation;
+#[cfg(test)]
+mod placement_tests;
 mod program;
 #[cfg(test)]
 #[expect(
@@ -91,6 +96,7 @@ pub use error::AugmentError;
 pub use scratch::Scratch;
 
 use self::custom::Custom;
+use self::floats::Floats;
 use self::frame::{Frame, Geometric};
 use self::graph::{Graph, Stage};
 use self::resample::{Affine, Grid};
@@ -98,7 +104,7 @@ use self::run::{Run, native_means};
 use self::scratch::Extent;
 use crate::element::Element;
 use crate::rng::{OpKey, ViewKey};
-use crate::simd::{Simd, SimdError, SimdPath};
+use crate::simd::{Counting, Simd, SimdError, SimdPath};
 
 /// Side of the 10 m grid.
 const GRID_SIDE: u32 = 120;
@@ -227,6 +233,13 @@ impl Augmenter {
         &self.groups
     }
 
+    /// How many of a view's bands are of a resolution.
+    #[must_use]
+    pub fn bands_of(&self, group: Resolution) -> usize {
+        let own = self.bands.iter().filter(|(b, _)| b.resolution() == group);
+        own.count()
+    }
+
     /// Bytes that a [`Scratch`] may come to hold.
     #[must_use]
     pub fn scratch_bytes(&self) -> usize {
@@ -286,19 +299,53 @@ impl Augmenter {
         scratch: &mut Scratch,
         out: &mut [E],
     ) {
+        self.render_on(self.simd, pixels, key, scratch, out);
+    }
+
+    /// Counts the floating-point operations of rendering these views: every addition, multiplication,
+    /// division and root of a value, a fused product and sum as one, in all sixteen lanes of every vector,
+    /// whether they are used or not. Whole numbers (random words, rows' weights) and custom operations are
+    /// not counted.
+    ///
+    /// Nothing is computed, so that this takes little time and `pixels` may be of any patch. The count is
+    /// the same on every path.
+    #[must_use]
+    pub fn count_operations(
+        &self,
+        pixels: &PatchPixels,
+        keys: impl IntoIterator<Item = ViewKey>,
+    ) -> u64 {
+        let (mut scratch, mut out, len) = (Scratch::new(), Floats::default(), self.view_len());
+        out.resize(len);
+        Counting::count(|counting| {
+            for key in keys {
+                let out = &mut out[..len];
+                self.render_on(Simd::Counting(counting), pixels, key, &mut scratch, out);
+            }
+        })
+    }
+
+    fn render_on<E: Element>(
+        &self,
+        simd: Simd,
+        pixels: &PatchPixels,
+        key: ViewKey,
+        scratch: &mut Scratch,
+        out: &mut [E],
+    ) {
         assert_eq!(out.len(), self.view_len(), "`out` holds one view");
         scratch.reserve(&self.extent());
         let transposed = self.set_native_axes(key, scratch);
         let mut program = std::mem::take(&mut scratch.program);
         let Scratch { axes, totals, .. } = &mut *scratch;
         let means =
-            |to: &mut [Affine]| native_means(self, self.simd, pixels, transposed, axes, totals, to);
+            |to: &mut [Affine]| native_means(self, simd, pixels, transposed, axes, totals, to);
         let normalise = self.bands.iter().map(|(_, affine)| *affine);
         program.draw(&self.graph.stages, key, self.side(), normalise, means);
         scratch.program = program;
         let mut run = Run {
             augmenter: self,
-            simd: self.simd,
+            simd,
             pixels,
             key,
             transposed,

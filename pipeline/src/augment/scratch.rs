@@ -1,5 +1,6 @@
 //! Memory that rendering works in.
 
+use super::floats::Floats;
 use super::ops::blur;
 use super::program::Program;
 use super::resample::{Across, Affine, Buffers, Grid, Taps, Zoom};
@@ -39,10 +40,10 @@ pub struct Scratch {
     /// The program's maps, with what only running it tells.
     pub(super) maps: Vec<Affine>,
     /// The view while it is being made: a plane for each band.
-    pub(super) planes: Vec<f32>,
-    pub(super) block: Vec<f32>,
+    pub(super) planes: Floats,
+    pub(super) block: Floats,
     /// A row with its border, or bands added up.
-    pub(super) line: Vec<f32>,
+    pub(super) line: Floats,
     /// The first row of those in `resample.rows`.
     pub(super) top: usize,
     /// One a band.
@@ -85,15 +86,12 @@ impl Scratch {
         self.program.reserve(operations, bands);
         reserve(&mut self.maps, Program::most_maps(operations, bands));
         reserve(&mut self.sums, bands);
-        for (values, len) in [
-            (&mut self.totals, 2 * largest),
-            (&mut self.planes, bands * plane_len(side)),
-            (&mut self.block, block_len(side)),
-            (&mut self.line, blur::line(side).max(largest * largest)),
-        ] {
-            reserve(values, len);
-            values.resize(len, 0.0);
-        }
+        reserve(&mut self.totals, 2 * largest);
+        self.totals.resize(2 * largest, 0.0);
+        self.planes.resize(bands * plane_len(side));
+        self.block.resize(block_len(side));
+        self.line
+            .resize(blur::line_len(side).max(largest * largest));
     }
 }
 
@@ -108,10 +106,11 @@ impl Scratch {
     pub(super) fn bytes(&self) -> usize {
         let axes = self.axes.iter();
         let axes = axes.map(|a| a.y.bytes() + a.x.bytes() + a.across.bytes());
-        let floats = [&self.totals, &self.planes, &self.block, &self.line];
-        let floats = floats.iter().map(|v| v.capacity() * size_of::<f32>());
+        let floats = [&self.planes, &self.block, &self.line];
+        let floats = floats.iter().map(|v| v.bytes());
         axes.sum::<usize>()
             + floats.sum::<usize>()
+            + self.totals.capacity() * size_of::<f32>()
             + self.zooms.0.bytes()
             + self.zooms.1.bytes()
             + self.resample.bytes()

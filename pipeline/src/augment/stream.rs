@@ -3,8 +3,11 @@
 //! A batch is larger than any cache: ordinary stores would fetch every line that they overwrite, and
 //! push out what is being worked on. Views of fewer bytes are written with ordinary stores.
 
+use std::marker::PhantomData;
+use std::slice::IterMut;
+
 use crate::element::Element;
-use crate::simd::{Lanes, Line, kernel};
+use crate::simd::{Lanes, Line, Row, kernel};
 
 /// Bytes of a view from which on it is streamed.
 pub(super) const LARGE: usize = 1 << 15;
@@ -17,6 +20,64 @@ pub(super) fn line_at<E>(out: &[E], place: usize) -> usize {
     }
     let address = out.as_ptr().addr() + place * size_of::<E>();
     place.saturating_sub(address % size_of::<Line>() / size_of::<E>())
+}
+
+/// Where vectors go that follow one another without a gap.
+pub(super) trait Sink<L: Lanes> {
+    fn put(&mut self, lanes: L, v: L::F);
+}
+
+/// Memory to work in.
+pub(super) struct Rows<'a>(IterMut<'a, Row<f32>>);
+
+impl<'a> Rows<'a> {
+    /// A whole number of vectors.
+    #[inline(always)]
+    pub(super) fn new(values: &'a mut [f32]) -> Self {
+        Self(values.as_chunks_mut().0.iter_mut())
+    }
+}
+
+impl<L: Lanes> Sink<L> for Rows<'_> {
+    #[inline(always)]
+    fn put(&mut self, lanes: L, v: L::F) {
+        if let Some(row) = self.0.next() {
+            lanes.store(v, row);
+        }
+    }
+}
+
+/// Lines of a view, written past the caches straight from the registers.
+pub(super) struct Lines<'a, L: Lanes, E> {
+    lines: IterMut<'a, Line>,
+    /// The first half of a line of halves.
+    held: Option<L::F>,
+    element: PhantomData<E>,
+}
+
+impl<'a, L: Lanes, E> Lines<'a, L, E> {
+    #[inline(always)]
+    pub(super) fn new(lines: &'a mut [Line]) -> Self {
+        Self {
+            lines: lines.iter_mut(),
+            held: None,
+            element: PhantomData,
+        }
+    }
+}
+
+impl<L: Lanes, E: Element> Sink<L> for Lines<'_, L, E> {
+    #[inline(always)]
+    fn put(&mut self, lanes: L, v: L::F) {
+        E::put(lanes, v, &mut self.held, &mut self.lines);
+    }
+}
+
+/// A part of a view as the cache lines that it is, if it is nothing besides.
+#[inline(always)]
+pub(super) fn lines_of<E: Element>(out: &mut [E]) -> Option<&mut [Line]> {
+    let (head, lines, tail) = bytemuck::pod_align_to_mut::<E, Line>(out);
+    (head.is_empty() && tail.is_empty()).then_some(lines)
 }
 
 kernel! {

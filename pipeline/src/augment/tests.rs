@@ -34,11 +34,11 @@ fn statistics(p1: f64, p99: f64, std: f64) -> SetStatistics {
     }
 }
 
-fn compiled(config: &ViewConfig) -> Result<Augmenter, AugmentError> {
+pub(super) fn compiled(config: &ViewConfig) -> Result<Augmenter, AugmentError> {
     Augmenter::compile(config, &statistics(500.0, 4_500.0, 900.0))
 }
 
-fn patch() -> PatchPixels {
+pub(super) fn patch() -> PatchPixels {
     let mut pixels = PatchPixels::zeroed();
     for (band, index) in Band::ALL.into_iter().zip(0_u32..) {
         for (value, i) in pixels.band_slice_mut(band).iter_mut().zip(0_u32..) {
@@ -49,7 +49,7 @@ fn patch() -> PatchPixels {
     pixels
 }
 
-fn key(patch: u32) -> ViewKey {
+pub(super) fn key(patch: u32) -> ViewKey {
     ViewKey {
         seed: 7,
         epoch: 3,
@@ -331,7 +331,7 @@ fn hsv() -> Vec<Augment> {
 }
 
 /// Views of every kind, band choice and side, small and odd ones too.
-fn many_views() -> Vec<ViewConfig> {
+pub(super) fn many_views() -> Vec<ViewConfig> {
     let some = BandChoice::List(vec![Band::B8A, Band::B01, Band::B03]);
     let one = BandChoice::List(vec![Band::B12]);
     let [all, rgb] = [NamedBands::All, NamedBands::Rgb].map(BandChoice::Named);

@@ -113,6 +113,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn join(self, a: Floats, b: Floats) -> Floats {
+        [a[0], b[0]]
+    }
+
+    #[inline(always)]
     fn sqrt(self, a: Floats) -> Floats {
         halves!(_mm256_sqrt_ps, a)
     }

@@ -81,6 +81,11 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn join(self, a: __m512, b: __m512) -> __m512 {
+        vector!(_mm512_insertf32x8::<1>(a, _mm512_castps512_ps256(b)))
+    }
+
+    #[inline(always)]
     fn sqrt(self, a: __m512) -> __m512 {
         vector!(_mm512_sqrt_ps(a))
     }
@@ -102,6 +107,43 @@ impl Lanes for Avx512 {
             y,
             x
         ))
+    }
+
+    /// Up to six neighbours come from the vectors before and behind, in registers: nearly every load of
+    /// theirs would touch two cache lines.
+    #[inline(always)]
+    fn outwards<const N: usize>(
+        self,
+        values: &[f32],
+        place: usize,
+        weights: &[__m512; N],
+    ) -> __m512 {
+        let start = place.wrapping_sub(LANES);
+        let around = values.get(start..).and_then(|v| v.first_chunk::<48>());
+        let Some(around) = around.filter(|_| N <= 7) else {
+            return super::outwards(self, values, place, weights);
+        };
+        let [before, here, behind]: &[Row<f32>; 3] = bytemuck::cast_ref(around);
+        let [before, here, behind] = [self.load(before), self.load(here), self.load(behind)];
+        let (before, middle, behind) = (self.bits(before), self.bits(here), self.bits(behind));
+        let mut sum = self.mul(here, weights[0]);
+        macro_rules! pair {
+            ($k:literal) => {
+                if let Some(weight) = weights.get($k) {
+                    let low = vector!(_mm512_alignr_epi32::<{ 16 - $k }>(middle, before));
+                    let high = vector!(_mm512_alignr_epi32::<$k>(behind, middle));
+                    let pair = self.add(self.as_floats(low), self.as_floats(high));
+                    sum = self.mul_add(pair, *weight, sum);
+                }
+            };
+        }
+        pair!(1);
+        pair!(2);
+        pair!(3);
+        pair!(4);
+        pair!(5);
+        pair!(6);
+        sum
     }
 
     #[inline(always)]
@@ -183,6 +225,52 @@ impl Lanes for Avx512 {
         let mut sum = self.mul(tap(0), weights[0]);
         for (k, weight) in weights.iter().enumerate().skip(1) {
             sum = self.mul_add(tap(k), *weight, sum);
+        }
+        sum
+    }
+
+    const PICKS_WORDS: bool = true;
+
+    /// In both halves of 32 bits: where an output begins, and the word after it.
+    #[inline(always)]
+    fn word_index(self, pick: &Pick) -> __m512i {
+        let near = self.load_u(&pick.near);
+        let next = self.shift_left::<16>(self.add_u(near, self.splat_u(1)));
+        self.add_u(near, next)
+    }
+
+    /// One load holds all that sixteen outputs need, at most 16 + 3 words, and one permutation gives two
+    /// taps of each.
+    #[inline(always)]
+    fn word_sum<const W: usize>(
+        self,
+        words: &[u16],
+        index: __m512i,
+        weights: &[__m512; W],
+    ) -> __m512 {
+        let window = match words.first_chunk::<32>() {
+            Some(whole) => vector!(_mm512_loadu_si512(whole.as_ptr().cast())),
+            None => {
+                let there = (1_u32 << words.len()) - 1;
+                // SAFETY: what is beyond `words` is not touched; the processor has AVX-512 BW.
+                unsafe { _mm512_maskz_loadu_epi16(there, words.as_ptr().cast()) }
+            }
+        };
+        let (mut sum, mut index) = (self.splat(0.0), index);
+        for (k, weight) in weights.iter().enumerate() {
+            let pair = vector!(_mm512_permutexvar_epi16(index, window));
+            let word = if k % 2 == 0 {
+                self.and(pair, self.splat_u(0xFFFF))
+            } else {
+                index = self.add_u(index, self.splat_u(0x2_0002));
+                self.shift_right::<16>(pair)
+            };
+            let tap = self.round_i32(word);
+            sum = if k == 0 {
+                self.mul(tap, *weight)
+            } else {
+                self.mul_add(tap, *weight, sum)
+            };
         }
         sum
     }

@@ -43,6 +43,7 @@ macro_rules! kernel {
 
             match simd {
                 $crate::simd::Simd::Scalar(lanes) => body(lanes $(, $arg)*),
+                $crate::simd::Simd::Counting(lanes) => body(lanes $(, $arg)*),
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: an `Avx2` exists only where the processor has AVX2, FMA and F16C.
                 $crate::simd::Simd::Avx2(lanes) => unsafe { avx2(lanes $(, $arg)*) },

@@ -5,6 +5,8 @@
 //! kernel says so ([`Lanes::mul_add`]), and sums over many values have the order of the lanes; so all
 //! three implementations give the same bits, and which one runs is a question of speed alone.
 //!
+//! A fourth implementation computes nothing and counts operations (`counting`).
+//!
 //! `unsafe` stands in `avx2.rs`, `avx512.rs` and the macro `kernel`; each says there why it holds:
 //! a value of type `Avx2` or `Avx512` is made only where the processor has been asked for its features.
 
@@ -12,8 +14,10 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod counting;
 mod kernel;
 mod path;
+mod peak;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -22,9 +26,11 @@ mod tests;
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+pub(crate) use counting::Counting;
 pub(crate) use kernel::kernel;
 pub(crate) use path::Simd;
 pub use path::{SimdError, SimdPath};
+pub use peak::{FusedWay, fused_products, normal_numbers};
 pub(crate) use scalar::Scalar;
 
 /// Logical lanes.
@@ -66,6 +72,8 @@ pub trait Lanes: Copy {
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a b + c`, rounded once.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// Lanes 0 to 7 of `a`, then lanes 0 to 7 of `b`.
+    fn join(self, a: Self::F, b: Self::F) -> Self::F;
     fn sqrt(self, a: Self::F) -> Self::F;
     /// `if a < b { a } else { b }`.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
@@ -73,6 +81,19 @@ pub trait Lanes: Copy {
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// `if a <= b { x } else { y }`.
     fn if_le(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F;
+
+    /// The sum of sixteen values from `place` on, each with those around it, from the middle outwards:
+    /// those `k` before and behind are added up and then weighted by `weights[k]`. 0 where `values` do
+    /// not reach so far.
+    #[inline(always)]
+    fn outwards<const N: usize>(
+        self,
+        values: &[f32],
+        place: usize,
+        weights: &[Self::F; N],
+    ) -> Self::F {
+        outwards(self, values, place, weights)
+    }
 
     fn splat_u(self, x: u32) -> Self::U;
     fn load_u(self, from: &Row<u32>) -> Self::U;
@@ -99,6 +120,34 @@ pub trait Lanes: Copy {
         index: Self::U,
         weights: &[Self::F; W],
     ) -> Self::F;
+
+    /// Whether [`Self::word_sum`] is faster than widening rows first.
+    const PICKS_WORDS: bool = false;
+
+    /// What [`Self::word_sum`] needs of a pick, kept in a register.
+    #[inline(always)]
+    fn word_index(self, pick: &Pick) -> Self::U {
+        self.load_u(&pick.near)
+    }
+
+    /// [`Self::close_sum`] from unsigned integers: `words` are those of a row from `starts.sixteen` on.
+    #[inline(always)]
+    fn word_sum<const W: usize>(
+        self,
+        words: &[u16],
+        index: Self::U,
+        weights: &[Self::F; W],
+    ) -> Self::F {
+        let mut near = [0.0; LANES];
+        self.store(self.as_floats(index), &mut near);
+        let near = near.map(|near| near.to_bits() as usize);
+        let tap = |k: usize| near.map(|near| f32::from(words[near + k]));
+        let mut sum = self.mul(self.load(&tap(0)), weights[0]);
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            sum = self.mul_add(self.load(&tap(k)), *weight, sum);
+        }
+        sum
+    }
 
     /// Lane `l` is `line[start of output l + offset]`, at any distance; what lies beyond the line is its
     /// last value.
@@ -168,6 +217,33 @@ impl Pick {
             near,
             close: half.iter().all(|&d| d < 8) && near.iter().all(|&d| d < 16),
         }
+    }
+}
+
+/// [`Lanes::outwards`] by a load for every neighbour.
+#[inline(always)]
+fn outwards<L: Lanes, const N: usize>(
+    lanes: L,
+    values: &[f32],
+    place: usize,
+    weights: &[L::F; N],
+) -> L::F {
+    let Some(window) = values.get(place + 1 - N..place + LANES + N - 1) else {
+        return lanes.splat(0.0);
+    };
+    let mut sum = lanes.mul(at(lanes, window, N - 1), weights[0]);
+    for (k, weight) in weights.iter().enumerate().skip(1) {
+        let pair = lanes.add(at(lanes, window, N - 1 - k), at(lanes, window, N - 1 + k));
+        sum = lanes.mul_add(pair, *weight, sum);
+    }
+    sum
+}
+
+#[inline(always)]
+fn at<L: Lanes>(lanes: L, values: &[f32], place: usize) -> L::F {
+    match values[place..].first_chunk() {
+        Some(values) => lanes.load(values),
+        None => lanes.splat(0.0),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which vector instructions are used.
 
-use super::Scalar;
 #[cfg(target_arch = "x86_64")]
 use super::{Avx2, Avx512};
+use super::{Counting, Scalar};
 
 /// The vector instructions that views are computed with. All give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +134,7 @@ impl std::str::FromStr for SimdPath {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Simd {
     Scalar(Scalar),
+    Counting(Counting),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
@@ -161,7 +162,7 @@ impl Simd {
 
     pub(crate) fn path(self) -> SimdPath {
         match self {
-            Self::Scalar(_) => SimdPath::Scalar,
+            Self::Scalar(_) | Self::Counting(_) => SimdPath::Scalar,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => SimdPath::Avx2,
             #[cfg(target_arch = "x86_64")]

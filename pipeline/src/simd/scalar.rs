@@ -94,6 +94,11 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    fn join(self, a: Self::F, b: Self::F) -> Self::F {
+        std::array::from_fn(|l| if l < 8 { a[l] } else { b[l - 8] })
+    }
+
+    #[inline(always)]
     fn sqrt(self, a: Self::F) -> Self::F {
         each(a, f32::sqrt)
     }

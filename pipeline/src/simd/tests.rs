@@ -125,6 +125,46 @@ kernel! {
     }
 }
 
+kernel! {
+    /// Sums of 1, 2 and 4 words as they are stored.
+    fn from_words(lanes, words: &[u16], pick: &Pick, weights: &[Row<f32>; 4]) -> [Row<f32>; 3] {
+        let mut w = [lanes.splat(0.0); 4];
+        for (to, from) in w.iter_mut().zip(weights) {
+            *to = lanes.load(from);
+        }
+        let index = lanes.word_index(pick);
+        let words = &words[pick.starts.sixteen..];
+        let mut out = [[0.0; LANES]; 3];
+        lanes.store(lanes.word_sum(words, index, &[w[0]]), &mut out[0]);
+        lanes.store(lanes.word_sum(words, index, &[w[0], w[1]]), &mut out[1]);
+        lanes.store(lanes.word_sum(words, index, &w), &mut out[2]);
+        out
+    }
+}
+
+kernel! {
+    /// Sums with 1, 4 and 7 weights, from a place on.
+    fn around(lanes, values: &[f32], place: usize, weights: &[f32; 7]) -> [Row<f32>; 3] {
+        let mut w = [lanes.splat(0.0); 7];
+        for (to, from) in w.iter_mut().zip(weights) {
+            *to = lanes.splat(*from);
+        }
+        let mut out = [[0.0; LANES]; 3];
+        lanes.store(lanes.outwards(values, place, &[w[0]]), &mut out[0]);
+        lanes.store(lanes.outwards(values, place, &[w[0], w[1], w[2], w[3]]), &mut out[1]);
+        lanes.store(lanes.outwards(values, place, &w), &mut out[2]);
+        out
+    }
+}
+
+kernel! {
+    fn joined(lanes, a: &Row<f32>, b: &Row<f32>) -> Row<f32> {
+        let mut out = [0.0; LANES];
+        lanes.store(lanes.join(lanes.load(a), lanes.load(b)), &mut out);
+        out
+    }
+}
+
 fn bits(rows: &[Row<f32>]) -> Vec<u32> {
     // Which NaN an operation gives is the one thing that IEEE 754 leaves open.
     let bits = |v: &f32| if v.is_nan() { u32::MAX } else { v.to_bits() };
@@ -202,6 +242,58 @@ proptest! {
         let expected: [Row<f32>; 2] = [std::array::from_fn(sum), std::array::from_fn(|l| at(l, 2))];
         for path in paths() {
             prop_assert_eq!(picked(path, &line, &pick, &weights), expected);
+        }
+    }
+
+    #[test]
+    fn sums_of_words_are_those_of_plain_indices_up_to_the_last_word(
+        starts in prop::array::uniform16(0_u32..9),
+        down: bool,
+        words in prop::array::uniform32(any::<u16>()),
+        beyond in 0_usize..16,
+    ) {
+        let mut start: Row<u32> = std::array::from_fn(|l| starts[..=l].iter().sum::<u32>() / 9);
+        if down {
+            start.reverse();
+        }
+        let most = start.iter().max().copied().unwrap_or(0) as usize;
+        // As few words as there may be at a raster's end, up to all that one load takes.
+        let words = &words[..(most + 4 + beyond).min(32)];
+        let weights = [0.1, 0.7, -0.3, 0.5].map(|w| [w; LANES]);
+        let pick = Pick::new(&start);
+        let at = |l: usize, k: usize| f32::from(words[start[l] as usize + k]);
+        let sum = |l: usize, width: usize| {
+            (1..width).fold(at(l, 0) * 0.1, |s, k| at(l, k).mul_add(weights[k][0], s))
+        };
+        let expected = [1, 2, 4].map(|width| std::array::from_fn(|l| sum(l, width)));
+        for path in paths() {
+            prop_assert_eq!(from_words(path, words, &pick, &weights), expected);
+        }
+    }
+
+    #[test]
+    fn sums_outwards_are_those_of_plain_indices_wherever_they_end(
+        values in prop::collection::vec(-1.0_f32..1.0, 28..60),
+        place in 6_usize..40,
+    ) {
+        prop_assume!(place + LANES + 6 <= values.len());
+        let weights = [0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01];
+        let sum = |l: usize, count: usize| {
+            let here = place + l;
+            let pair = |k: usize| values[here - k] + values[here + k];
+            (1..count).fold(values[here] * 0.4, |s, k| pair(k).mul_add(weights[k], s))
+        };
+        let expected = [1, 4, 7].map(|count| std::array::from_fn(|l| sum(l, count)));
+        for path in paths() {
+            prop_assert_eq!(around(path, &values, place, &weights), expected);
+        }
+    }
+
+    #[test]
+    fn halves_are_joined(a: [u32; 16], b: [u32; 16]) {
+        let expected: Row<u32> = std::array::from_fn(|l| if l < 8 { a[l] } else { b[l - 8] });
+        for path in paths() {
+            prop_assert_eq!(joined(path, &row(a), &row(b)).map(f32::to_bits), expected);
         }
     }
 }

@@ -62,19 +62,25 @@ impl HalfKernel {
     }
 }
 
-/// Room before and behind a row that is being blurred.
+/// Room before and behind a row that is being blurred: no kernel reaches further.
 const MARGIN: usize = LANES;
+/// Values of a row that are laid out with a margin, at its beginning and its end.
+const ENDS: [usize; 2] = [2 * LANES, 3 * LANES];
+/// Values of a row's beginning with the margin before it.
+const LEFT: usize = MARGIN + ENDS[0];
+/// Values of a row's end with the margin behind it, and what a last vector covers beyond that.
+const RIGHT: usize = ENDS[1] + 2 * LANES;
 
 /// Values of the line that [`blur_rows`] works in.
-pub(crate) fn line(side: usize) -> usize {
-    stride(side) + 2 * MARGIN
+pub(crate) fn line_len(side: usize) -> usize {
+    (stride(side) + 2 * MARGIN).max(LEFT + RIGHT)
 }
 
 kernel! {
     /// Blurs some rows of `plane`, rows of `side` values, along themselves into `out`, rows of [`stride`]
     /// values.
     ///
-    /// `line` is memory of [`line()`] values. A sum starts in the middle and goes outwards.
+    /// `line` is memory of [`line_len`] values. A sum starts in the middle and goes outwards.
     fn blur_rows(
         lanes,
         plane: &[f32],
@@ -83,49 +89,108 @@ kernel! {
         line: &mut [f32],
         out: &mut [f32],
     ) {
-        let radius = kernel.radius;
-        let line = &mut line[..stride(side) + 2 * MARGIN];
-        line.fill(0.0);
-        for (values, row) in plane.chunks_exact(side).zip(out.chunks_exact_mut(stride(side))) {
-            line[MARGIN..MARGIN + side].copy_from_slice(values);
-            if kernel.border == Border::Reflect {
-                for k in 1..=radius {
-                    line[MARGIN - k] = values[k];
-                    line[MARGIN + side - 1 + k] = values[side - 1 - k];
-                }
+        let border = kernel.border;
+        match *kernel.weights() {
+            [w0] => blur_all(lanes, plane, side, [w0], border, line, out),
+            [w0, w1] => blur_all(lanes, plane, side, [w0, w1], border, line, out),
+            [w0, w1, w2] => blur_all(lanes, plane, side, [w0, w1, w2], border, line, out),
+            [w0, w1, w2, w3] => blur_all(lanes, plane, side, [w0, w1, w2, w3], border, line, out),
+            [w0, w1, w2, w3, w4] => {
+                blur_all(lanes, plane, side, [w0, w1, w2, w3, w4], border, line, out);
             }
-            match *kernel.weights() {
-                [w0] => along_row(lanes, line, [w0], row),
-                [w0, w1] => along_row(lanes, line, [w0, w1], row),
-                [w0, w1, w2] => along_row(lanes, line, [w0, w1, w2], row),
-                [w0, w1, w2, w3] => along_row(lanes, line, [w0, w1, w2, w3], row),
-                [w0, w1, w2, w3, w4] => along_row(lanes, line, [w0, w1, w2, w3, w4], row),
-                [w0, w1, w2, w3, w4, w5] => {
-                    along_row(lanes, line, [w0, w1, w2, w3, w4, w5], row);
-                }
-                [w0, w1, w2, w3, w4, w5, w6] => {
-                    along_row(lanes, line, [w0, w1, w2, w3, w4, w5, w6], row);
-                }
-                _ => along_row(lanes, line, kernel.weights, row),
+            [w0, w1, w2, w3, w4, w5] => {
+                blur_all(lanes, plane, side, [w0, w1, w2, w3, w4, w5], border, line, out);
             }
+            [w0, w1, w2, w3, w4, w5, w6] => {
+                blur_all(lanes, plane, side, [w0, w1, w2, w3, w4, w5, w6], border, line, out);
+            }
+            _ => blur_all(lanes, plane, side, kernel.weights, border, line, out),
         }
     }
 }
 
+/// `N - 1` is the radius at least: weights beyond it are 0.
 #[inline(always)]
-fn along_row<L: Lanes, const N: usize>(lanes: L, line: &[f32], weights: [f32; N], row: &mut [f32]) {
+fn blur_all<L: Lanes, const N: usize>(
+    lanes: L,
+    plane: &[f32],
+    side: usize,
+    weights: [f32; N],
+    border: Border,
+    line: &mut [f32],
+    out: &mut [f32],
+) {
+    let line = &mut line[..line_len(side)];
+    line.fill(0.0);
     let weights = splats(lanes, weights);
-    for (line, out) in line
-        .windows(2 * MARGIN + LANES)
-        .step_by(LANES)
-        .zip(row.as_chunks_mut().0)
-    {
-        let mut sum = lanes.mul(at(lanes, line, MARGIN), weights[0]);
-        for (k, weight) in weights.iter().enumerate().skip(1) {
-            let pair = lanes.add(at(lanes, line, MARGIN - k), at(lanes, line, MARGIN + k));
-            sum = lanes.mul_add(pair, *weight, sum);
+    let rows = out.chunks_exact_mut(stride(side));
+    for (values, out) in plane.chunks_exact(side).zip(rows) {
+        let out = out.as_chunks_mut().0;
+        if side < ENDS[1] {
+            short_row(lanes, values, &weights, border, line, out);
+        } else {
+            row(lanes, values, &weights, border, line, out);
         }
-        lanes.store(sum, out);
+    }
+}
+
+/// A row that is laid out as a whole.
+#[inline(always)]
+fn short_row<L: Lanes, const N: usize>(
+    lanes: L,
+    values: &[f32],
+    weights: &[L::F; N],
+    border: Border,
+    line: &mut [f32],
+    out: &mut [Row<f32>],
+) {
+    let side = values.len();
+    line[MARGIN..MARGIN + side].copy_from_slice(values);
+    if border == Border::Reflect {
+        for k in 1..N.min(side) {
+            line[MARGIN - k] = values[k];
+            line[MARGIN + side - 1 + k] = values[side - 1 - k];
+        }
+    }
+    for (j, out) in out.iter_mut().enumerate() {
+        lanes.store(lanes.outwards(line, MARGIN + j * LANES, weights), out);
+    }
+}
+
+/// A row of which only the ends are laid out: vectors between are read from where they are.
+#[inline(always)]
+fn row<L: Lanes, const N: usize>(
+    lanes: L,
+    values: &[f32],
+    weights: &[L::F; N],
+    border: Border,
+    line: &mut [f32],
+    out: &mut [Row<f32>],
+) {
+    let side = values.len();
+    let (left, right) = line.split_at_mut(LEFT);
+    let ends = (values.first_chunk(), values.last_chunk());
+    if let (Some(first), Some(last)) = ends {
+        let (first, last): (&[f32; ENDS[0]], &[f32; ENDS[1]]) = (first, last);
+        left[MARGIN..LEFT].copy_from_slice(first);
+        right[..ENDS[1]].copy_from_slice(last);
+        if border == Border::Reflect {
+            for k in 1..N {
+                left[MARGIN - k] = first[k];
+                right[ENDS[1] - 1 + k] = last[ENDS[1] - 1 - k];
+            }
+        }
+    }
+    // Those between come first: what has just been stored can be loaded otherwise only after a while.
+    let between = 1..(side + 1 - N) / LANES;
+    for j in between.clone() {
+        let sum = lanes.outwards(values, j * LANES, weights);
+        lanes.store(sum, &mut out[j]);
+    }
+    lanes.store(lanes.outwards(left, MARGIN, weights), &mut out[0]);
+    for j in between.end..out.len() {
+        let place = j * LANES + ENDS[1] - side;
+        lanes.store(lanes.outwards(right, place, weights), &mut out[j]);
     }
 }
 
@@ -136,14 +201,6 @@ fn splats<L: Lanes, const N: usize>(lanes: L, weights: [f32; N]) -> [L::F; N] {
         *to = lanes.splat(weight);
     }
     splats
-}
-
-#[inline(always)]
-fn at<L: Lanes>(lanes: L, line: &[f32], place: usize) -> L::F {
-    match line[place..].first_chunk() {
-        Some(values) => lanes.load(values),
-        None => lanes.splat(0.0),
-    }
 }
 
 kernel! {
@@ -159,8 +216,8 @@ kernel! {
         outputs: usize,
         out: &mut [f32],
     ) {
-        for o in 0..outputs {
-            blurred_row(lanes, rows, side, kernel, o, out);
+        for o in (0..outputs).step_by(2) {
+            blurred_rows(lanes, rows, side, kernel, o..outputs.min(o + 2), out);
         }
     }
 }
@@ -184,65 +241,152 @@ kernel! {
     ) {
         let start = outputs.start * side;
         let mut from = line_at(out, start);
-        for o in 0..outputs.len() {
-            blurred_row(lanes, rows, side, kernel, o, &mut block[porch..]);
-            let to = line_at(out, start + (o + 1) * side);
+        let count = outputs.len();
+        for o in (0..count).step_by(2) {
+            blurred_rows(lanes, rows, side, kernel, o..count.min(o + 2), &mut block[porch..]);
+            // One pair later than it is made: loads that take from several stores have to wait for
+            // them.
+            let to = line_at(out, start + o * side);
             let values = &block[porch + from - start..][..to - from];
             write_values(lanes, values, &mut out[from..to], streams);
             from = to;
         }
+        let to = line_at(out, start + count * side);
+        let values = &block[porch + from - start..][..to - from];
+        write_values(lanes, values, &mut out[from..to], streams);
     }
 }
 
+/// One row, or two that follow one another.
 #[inline(always)]
-fn blurred_row<L: Lanes>(
+fn blurred_rows<L: Lanes>(
     lanes: L,
     rows: &[f32],
     side: usize,
     kernel: &HalfKernel,
-    o: usize,
+    outputs: std::ops::Range<usize>,
     out: &mut [f32],
 ) {
     let stride = stride(side);
-    let rows = &rows[o * stride..][..(2 * kernel.radius + 1) * stride];
-    let rows = rows.as_chunks().0;
-    let out = out[o * side..][..stride].as_chunks_mut().0;
+    let count = outputs.len() + 2 * kernel.radius;
+    let rows = rows[outputs.start * stride..][..count * stride]
+        .as_chunks()
+        .0;
+    let out = &mut out[outputs.start * side..];
     match *kernel.weights() {
-        [w0] => columns(lanes, rows, [w0], out),
-        [w0, w1] => columns(lanes, rows, [w0, w1], out),
-        [w0, w1, w2] => columns(lanes, rows, [w0, w1, w2], out),
-        [w0, w1, w2, w3] => columns(lanes, rows, [w0, w1, w2, w3], out),
-        [w0, w1, w2, w3, w4] => columns(lanes, rows, [w0, w1, w2, w3, w4], out),
-        [w0, w1, w2, w3, w4, w5] => columns(lanes, rows, [w0, w1, w2, w3, w4, w5], out),
-        [w0, w1, w2, w3, w4, w5, w6] => {
-            columns(lanes, rows, [w0, w1, w2, w3, w4, w5, w6], out);
+        [w0] => columns(lanes, rows, [w0], outputs.len(), side, out),
+        [w0, w1] => columns(lanes, rows, [w0, w1], outputs.len(), side, out),
+        [w0, w1, w2] => columns(lanes, rows, [w0, w1, w2], outputs.len(), side, out),
+        [w0, w1, w2, w3] => columns(lanes, rows, [w0, w1, w2, w3], outputs.len(), side, out),
+        [w0, w1, w2, w3, w4] => {
+            columns(lanes, rows, [w0, w1, w2, w3, w4], outputs.len(), side, out);
         }
-        _ => many_columns(lanes, rows, kernel.weights(), out),
+        [w0, w1, w2, w3, w4, w5] => {
+            columns(
+                lanes,
+                rows,
+                [w0, w1, w2, w3, w4, w5],
+                outputs.len(),
+                side,
+                out,
+            );
+        }
+        [w0, w1, w2, w3, w4, w5, w6] => {
+            columns(
+                lanes,
+                rows,
+                [w0, w1, w2, w3, w4, w5, w6],
+                outputs.len(),
+                side,
+                out,
+            );
+        }
+        _ => {
+            for o in 0..outputs.len() {
+                let rows = &rows[o * stride / LANES..];
+                let out = out[o * side..][..stride].as_chunks_mut().0;
+                many_columns(lanes, rows, kernel.weights(), out);
+            }
+        }
     }
 }
 
-/// One output row from `2 N - 1` others, all as long.
+/// Most rows that two outputs are made from where their weights stay in registers.
+const FEW: usize = 14;
+
+/// One output row from `2 N - 1` others, or two from `2 N`; the second begins `side` values behind the
+/// first.
 #[inline(always)]
 fn columns<L: Lanes, const N: usize>(
     lanes: L,
     rows: &[Row<f32>],
     weights: [f32; N],
-    out: &mut [Row<f32>],
+    outputs: usize,
+    side: usize,
+    out: &mut [f32],
 ) {
     let weights = splats(lanes, weights);
-    let len = out.len();
-    let (mut above, mut below) = ([&[][..]; N], [&[][..]; N]);
-    for k in 0..N {
-        above[k] = &rows[(N - 1 - k) * len..][..len];
-        below[k] = &rows[(N - 1 + k) * len..][..len];
+    let len = stride(side) / LANES;
+    let mut from = [&[][..]; FEW];
+    for (from, row) in from.iter_mut().zip(rows.chunks_exact(len)) {
+        *from = row;
     }
-    for (j, to) in out.iter_mut().enumerate() {
-        let mut sum = lanes.mul(lanes.load(&above[0][j]), weights[0]);
-        for k in 1..N {
-            let pair = lanes.add(lanes.load(&above[k][j]), lanes.load(&below[k][j]));
-            sum = lanes.mul_add(pair, weights[k], sum);
+    if outputs < 2 {
+        for j in 0..len {
+            let mut values = [lanes.splat(0.0); FEW];
+            for k in 0..2 * N - 1 {
+                values[k] = lanes.load(&from[k][j]);
+            }
+            put(
+                lanes,
+                middle_out(lanes, &values, N - 1, &weights),
+                out,
+                j * LANES,
+            );
         }
-        lanes.store(sum, to);
+        return;
+    }
+    // From the end: the first row's last vector reaches into the second, which comes on top.
+    for j in (0..len).rev() {
+        let mut values = [lanes.splat(0.0); FEW];
+        for k in 0..2 * N {
+            values[k] = lanes.load(&from[k][j]);
+        }
+        put(
+            lanes,
+            middle_out(lanes, &values, N - 1, &weights),
+            out,
+            j * LANES,
+        );
+        put(
+            lanes,
+            middle_out(lanes, &values, N, &weights),
+            out,
+            side + j * LANES,
+        );
+    }
+}
+
+/// The weighted sum of the values around `middle`, from there outwards.
+#[inline(always)]
+fn middle_out<L: Lanes, const N: usize>(
+    lanes: L,
+    values: &[L::F; FEW],
+    middle: usize,
+    weights: &[L::F; N],
+) -> L::F {
+    let mut sum = lanes.mul(values[middle], weights[0]);
+    for k in 1..N {
+        let pair = lanes.add(values[middle - k], values[middle + k]);
+        sum = lanes.mul_add(pair, weights[k], sum);
+    }
+    sum
+}
+
+#[inline(always)]
+fn put<L: Lanes>(lanes: L, v: L::F, out: &mut [f32], place: usize) {
+    if let Some(out) = out[place..].first_chunk_mut() {
+        lanes.store(v, out);
     }
 }
 

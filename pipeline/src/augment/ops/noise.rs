@@ -2,7 +2,7 @@
 
 use chipmill_schemas::augment::GaussianNoise;
 
-use crate::augment::stream::{line_at, write_values};
+use crate::augment::stream::{Lines, Sink, line_at, lines_of, write_values};
 use crate::element::Element;
 use crate::rng::{NORMALS, OpKey};
 use crate::simd::{LANES, Row, kernel};
@@ -45,6 +45,18 @@ kernel! {
     ) {
         let std = lanes.splat(std);
         let (start, end) = (pixels.start, pixels.end);
+        if streams && let Some(lines) = lines_of(&mut out[pixels.clone()]) {
+            // Vector by vector, so that memory is written while the next are computed.
+            let values = &block[porch..][..pixels.len()];
+            let mut lines = Lines::<L, E>::new(lines);
+            for (values, number) in values.chunks(NORMALS).zip(first..) {
+                let rows = values.as_chunks().0.iter();
+                for (values, normal) in rows.zip(key.normals(lanes, number)) {
+                    lines.put(lanes, lanes.mul_add(normal, std, lanes.load(values)));
+                }
+            }
+            return;
+        }
         let mut from = line_at(out, start);
         for (at, number) in pixels.step_by(NORMALS).zip(first..) {
             let values = &mut block[porch + at - start..][..NORMALS];

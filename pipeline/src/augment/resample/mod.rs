@@ -1,12 +1,13 @@
 //! Resampling: from a native band raster, or from a view, to a view, in one pass per axis.
 
+mod columns;
 mod kernel;
 mod mean;
+mod rows;
 mod separable;
 mod taps;
 
+pub(crate) use columns::{Columns, along_columns, along_columns_to_view};
 pub(crate) use mean::{combine, mean_of_view};
-pub(crate) use separable::{
-    Affine, Buffers, Columns, Raster, along_columns, along_columns_to_view, stride,
-};
+pub(crate) use separable::{Affine, Buffers, Raster, stride};
 pub(crate) use taps::{Across, Axis, Grid, Taps, Zoom};

@@ -29,6 +29,10 @@ pub(crate) struct Axis {
 /// Most native pixels that one pixel of the grid depends on.
 const GRID_TAPS: usize = 4;
 
+/// Zeros before the weights of a grid pixel, so that they can be read from up to so many native pixels
+/// before its first.
+const LEAD: usize = 4;
+
 /// How a raster of `native` pixels a side is brought to the grid that windows are cut from: one row
 /// of weights a grid pixel.
 #[derive(Debug, Clone)]
@@ -39,11 +43,11 @@ pub(crate) struct Grid {
     rows: Vec<GridRow>,
 }
 
-/// Weights of one grid pixel; those beyond [`Grid::taps`] are 0.
-#[derive(Debug, Clone, Copy, Default)]
+/// Weights of one grid pixel, after [`LEAD`] zeros; those beyond [`Grid::taps`] are 0.
+#[derive(Debug, Clone, Copy)]
 struct GridRow {
     first: u32,
-    weights: [f64; GRID_TAPS],
+    weights: [f64; LEAD + GRID_TAPS],
 }
 
 impl Grid {
@@ -61,9 +65,9 @@ impl Grid {
             taps = taps.max(high - low);
             let mut row = GridRow {
                 first: first + u32::try_from(low).unwrap_or(0),
-                ..GridRow::default()
+                weights: [0.0; _],
             };
-            row.weights[..high - low].copy_from_slice(&used[low..high]);
+            row.weights[LEAD..LEAD + high - low].copy_from_slice(&used[low..high]);
             row
         };
         let rows = (0..side).map(row).collect();
@@ -219,45 +223,56 @@ impl Taps {
 fn fold(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
     if grid.taps > 1 {
         return match line.len() {
-            ..=4 => fold_several::<4>(grid, zoom, step, begin, line),
-            _ => fold_several::<WIDEST>(grid, zoom, step, begin, line),
+            ..=LEAD => fold_few(grid, zoom, step, begin, line),
+            _ => fold_many(grid, zoom, step, begin, line),
         };
     }
     // Every grid pixel is one native pixel, and another one each.
     let mut at = zoom.first;
     for weight in &zoom.weights[..zoom.count] {
         let row = &grid.rows[at as usize];
-        line[row.first as usize - begin] += (weight * row.weights[0]) as f32;
+        line[row.first as usize - begin] += (weight * row.weights[LEAD]) as f32;
         at = at.wrapping_add(step);
     }
 }
 
-/// [`fold`] in `f64`, where several grid pixels depend on one native pixel; `line` has at most `N`
-/// weights.
+/// [`fold`] in `f64`, where several grid pixels depend on one native pixel, into up to [`LEAD`] weights.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-fn fold_several<const N: usize>(
-    grid: &Grid,
-    zoom: &ZoomRow,
-    step: u32,
-    begin: usize,
-    line: &mut [f32],
-) {
-    let mut sums = [[0.0; GRID_TAPS]; N];
-    let sums = sums.as_flattened_mut();
+fn fold_few(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
+    let mut sums = [0.0; LEAD];
     let mut at = zoom.first;
     for weight in &zoom.weights[..zoom.count] {
         let row = &grid.rows[at as usize];
-        let place = row.first as usize - begin;
-        if let Some(sums) = sums[place..].first_chunk_mut::<GRID_TAPS>() {
-            for (sum, w) in sums.iter_mut().zip(row.weights) {
+        // The sums stay in registers: what moves is where they are added from.
+        let shift = row.first as usize - begin;
+        if let Some(added) = row.weights[LEAD - shift..].first_chunk::<LEAD>() {
+            for (sum, w) in sums.iter_mut().zip(added) {
                 *sum += weight * w;
             }
         }
         at = at.wrapping_add(step);
     }
     for (to, sum) in line.iter_mut().zip(sums) {
-        *to = *sum as f32;
+        *to = sum as f32;
+    }
+}
+
+/// The same into any number of weights.
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn fold_many(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
+    let mut sums = [0.0; WIDEST + GRID_TAPS];
+    let mut at = zoom.first;
+    for weight in &zoom.weights[..zoom.count] {
+        let row = &grid.rows[at as usize];
+        let sums = &mut sums[row.first as usize - begin..];
+        for (sum, w) in sums.iter_mut().zip(&row.weights[LEAD..]) {
+            *sum += weight * w;
+        }
+        at = at.wrapping_add(step);
+    }
+    for (to, sum) in line.iter_mut().zip(sums) {
+        *to = sum as f32;
     }
 }
 

@@ -160,7 +160,6 @@ impl<'a, E: Element> Run<'a, E> {
         let mut combined = std::mem::take(&mut self.scratch.line);
         for (g, &group) in self.augmenter.groups.iter().enumerate() {
             let native = group.side() * group.side();
-            combined.resize(combined.len().max(native), 0.0);
             let mut adds = false;
             for ((band, _), map) in self.augmenter.bands.iter().zip(maps) {
                 if band.resolution() == group {

@@ -1,0 +1,119 @@
+//! The count of operations against naive loops over rows, vectors and weights.
+
+use chipmill_schemas::augment::{Augment, Chance, GaussianBlur, GaussianNoise, Jitter, Preset};
+use chipmill_schemas::band::Band;
+use chipmill_schemas::config::{BandChoice, ViewConfig};
+
+use super::tests::{compiled, key, patch};
+
+const SIDE: u64 = 120;
+const LANES: u64 = 16;
+/// Vectors of a row, the last one half full.
+const VECTORS: u64 = 8;
+
+fn counted(bands: &[Band], augment: Vec<Augment>) -> u64 {
+    let config = ViewConfig {
+        bands: BandChoice::List(bands.to_vec()),
+        augment: Some(augment),
+        ..ViewConfig::default()
+    };
+    let augmenter = compiled(&config).unwrap();
+    augmenter.count_operations(&patch(), [key(0)])
+}
+
+/// Both passes over one band, of which so many native rows are resampled along themselves, with so many
+/// weights an output.
+fn resampling(rows: u64, width: u64) -> u64 {
+    let mut count = 0;
+    for _row in 0..rows {
+        for _vector in 0..VECTORS {
+            count += width;
+        }
+    }
+    for _pair_of_rows in 0..SIDE / 2 {
+        // 7 vectors of each row; the end of one and the beginning of the other are made twice.
+        for _vector in 0..2 * 7 + 2 {
+            count += width;
+        }
+    }
+    count * LANES
+}
+
+#[test]
+fn a_view_that_is_not_augmented_takes_its_resampling_alone() {
+    // 10 m bands are their own grid. Others depend on two native pixels: rows that two spans of 32 outputs
+    // need are made for each of them, two at each of three boundaries.
+    let half = resampling(60 + 3 * 2, 2);
+    assert_eq!(counted(&[Band::B02], Vec::new()), resampling(120, 1));
+    assert_eq!(counted(&[Band::B05], Vec::new()), half);
+    let both = resampling(120, 1) + half;
+    assert_eq!(counted(&[Band::B05, Band::B04], Vec::new()), both);
+}
+
+#[test]
+fn a_contrast_before_the_resampling_takes_one_pass_over_native_pixels() {
+    let contrast = Augment::Jitter(Jitter {
+        brightness: 0.0,
+        saturation: 0.0,
+        hue: 0.0,
+        clip: None,
+        ..Jitter::default()
+    });
+    let mut mean = 0;
+    for _row in 0..120 {
+        // 7 vectors and one that overlaps; then the row's own weight.
+        for _vector in 0..VECTORS + 1 {
+            mean += LANES;
+        }
+    }
+    assert_eq!(
+        counted(&[Band::B02], vec![contrast]),
+        resampling(120, 1) + mean
+    );
+}
+
+#[test]
+fn a_blur_takes_its_kernel_twice_for_every_vector() {
+    let blur = Augment::GaussianBlur(GaussianBlur {
+        p: 1.0,
+        sigma: [1.5, 1.5],
+        ..GaussianBlur::default()
+    });
+    let mut blurred = 0;
+    for _row in 0..SIDE {
+        for _vector in 0..VECTORS {
+            for _pass in 0..2 {
+                // The middle, and six pairs which are added up and weighted.
+                blurred += (1 + 6 * 2) * LANES;
+            }
+        }
+    }
+    assert_eq!(
+        counted(&[Band::B02], vec![blur]),
+        resampling(120, 1) + blurred
+    );
+}
+
+#[test]
+fn noise_takes_thirteen_operations_a_normal_number_and_one_to_add_it() {
+    let noise = |p| Augment::GaussianNoise(GaussianNoise { p, std: 0.1 });
+    let mut added = SIDE * SIDE;
+    for _block in 0..(SIDE * SIDE).div_ceil(128) {
+        for _pair in 0..64 {
+            let radius = 7 + 6; // a polynomial of six products among them
+            let (angle, sine, cosine) = (2, 5, 4);
+            added += radius + angle + sine + cosine + 2;
+        }
+    }
+    let plain = resampling(120, 1);
+    assert_eq!(counted(&[Band::B02], vec![noise(1.0)]), plain + added);
+    assert_eq!(counted(&[Band::B02], vec![noise(0.0)]), plain);
+}
+
+#[test]
+fn views_that_are_gray_from_the_start_take_less_and_presets_more() {
+    let gray = counted(&Band::ALL, vec![Augment::DropColor(Chance { p: 1.0 })]);
+    let colour = counted(&Band::ALL, Vec::new());
+    assert!(gray < colour, "{gray} {colour}");
+    assert!(counted(&Band::ALL, Preset::Notes.operations()) > colour);
+}

@@ -1,0 +1,52 @@
+//! Where a view lies in memory decides how it is written, and nothing else.
+
+use half::{bf16, f16};
+
+use super::tests::{compiled, key, many_views, patch};
+use super::{Augmenter, Scratch};
+use crate::simd::Line;
+use crate::{Element, SimdPath};
+
+/// The bits of a view that begins so many values behind a cache line.
+fn rendered<E: Element>(augmenter: &Augmenter, number: u32, offset: usize) -> Vec<u32> {
+    let len = augmenter.view_len();
+    let mut lines = vec![Line([0xA5; 64]); (len + offset) * size_of::<E>() / 64 + 2];
+    let all: &mut [E] = bytemuck::cast_slice_mut(&mut lines);
+    let out = &mut all[offset..offset + len];
+    augmenter.render_into(&patch(), key(number), &mut Scratch::new(), out);
+    let bits = out.iter().map(|v| v.to_f32().to_bits()).collect();
+    let untouched = |values: &[E]| {
+        bytemuck::cast_slice::<E, u8>(values)
+            .iter()
+            .all(|&b| b == 0xA5)
+    };
+    assert!(untouched(&all[..offset]) && untouched(&all[offset + len..]));
+    bits
+}
+
+fn check<E: Element>() {
+    for config in many_views().iter().filter(|c| c.side >= 64) {
+        let augmenter = compiled(config).unwrap();
+        for path in [SimdPath::Scalar, SimdPath::best()] {
+            let augmenter = augmenter.clone().with_simd(path).unwrap();
+            let at_a_line = rendered::<E>(&augmenter, 3, 0);
+            let behind_one = rendered::<E>(&augmenter, 3, 1);
+            assert!(at_a_line == behind_one, "{path}, {} of {config:?}", E::NAME);
+        }
+    }
+}
+
+#[test]
+fn views_at_a_cache_line_have_the_bits_of_views_behind_one_f32() {
+    check::<f32>();
+}
+
+#[test]
+fn views_at_a_cache_line_have_the_bits_of_views_behind_one_f16() {
+    check::<f16>();
+}
+
+#[test]
+fn views_at_a_cache_line_have_the_bits_of_views_behind_one_bf16() {
+    check::<bf16>();
+}

@@ -1,0 +1,268 @@
+//! The pass of a resampling along columns, with the map of the band folded into its weights.
+
+use std::ops::Range;
+
+use super::separable::{Affine, stride};
+use super::taps::Taps;
+use crate::augment::stream::{Lines, Rows, Sink, line_at, lines_of, write_values};
+use crate::element::Element;
+use crate::simd::{LANES, Lanes, Row, kernel};
+
+/// The pass along columns: which rows it reads, their weights, and the map folded into those.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns<'a> {
+    /// What [`Raster::along_rows`](super::Raster::along_rows) gave, from the native row `top` on.
+    pub(crate) rows: &'a [f32],
+    pub(crate) top: usize,
+    pub(crate) y: &'a Taps,
+    pub(crate) map: Affine,
+    /// Adds to what is there, in place of the map's offset.
+    pub(crate) adds: bool,
+}
+
+impl Columns<'_> {
+    /// Whether these outputs can be made in vectors that follow one another without a gap: rows in pairs,
+    /// where the end of one and the beginning of the next may share a vector.
+    fn is_gapless(&self, outputs: &Range<usize>) -> bool {
+        let side = self.y.starts.len();
+        let few_taps = matches!(self.y.width, 1 | 2 | 4);
+        let pairs = outputs.start.is_multiple_of(2) && outputs.len().is_multiple_of(2);
+        few_taps && pairs && side.is_multiple_of(8) && side >= LANES && !self.adds
+    }
+}
+
+kernel! {
+    /// Rows `outputs` of the view, one after the other.
+    ///
+    /// `out` is written in whole vectors: up to fifteen values behind the last row are overwritten.
+    pub(crate) fn along_columns(
+        lanes,
+        columns: Columns<'_>,
+        outputs: Range<usize>,
+        out: &mut [f32],
+    ) {
+        let side = columns.y.starts.len();
+        if columns.is_gapless(&outputs) {
+            let mut rows = Rows::new(&mut out[..outputs.len() * side]);
+            return gapless(lanes, &columns, outputs, &mut rows);
+        }
+        for (i, o) in outputs.enumerate() {
+            view_row(lanes, &columns, o, &mut out[i * side..]);
+        }
+    }
+}
+
+kernel! {
+    /// The same, written to one band of a view: computing and streaming take turns, so that neither waits
+    /// long for the other.
+    ///
+    /// `block` begins with `porch` values of which the last are those before the first row that did not
+    /// fill a cache line.
+    pub(crate) fn along_columns_to_view[E: Element](
+        lanes,
+        columns: Columns<'_>,
+        outputs: Range<usize>,
+        block: &mut [f32],
+        porch: usize,
+        out: &mut [E],
+        streams: bool,
+    ) {
+        let side = columns.y.starts.len();
+        let start = outputs.start * side;
+        if streams && columns.is_gapless(&outputs)
+            && let Some(lines) = lines_of(&mut out[start..outputs.end * side])
+        {
+            let mut lines = Lines::<L, E>::new(lines);
+            return gapless(lanes, &columns, outputs, &mut lines);
+        }
+        let mut from = line_at(out, start);
+        for (i, o) in outputs.clone().enumerate() {
+            view_row(lanes, &columns, o, &mut block[porch + i * side..]);
+            let to = line_at(out, start + (i + 1) * side);
+            let values = &block[porch + from - start..][..to - from];
+            write_values(lanes, values, &mut out[from..to], streams);
+            from = to;
+        }
+    }
+}
+
+/// Vector after vector of outputs that [`Columns::is_gapless`] holds for.
+#[inline(always)]
+fn gapless<L: Lanes>(
+    lanes: L,
+    columns: &Columns<'_>,
+    outputs: Range<usize>,
+    to: &mut impl Sink<L>,
+) {
+    match columns.y.width {
+        1 => pairs::<L, 1>(lanes, columns, outputs, to),
+        2 => pairs::<L, 2>(lanes, columns, outputs, to),
+        _ => pairs::<L, 4>(lanes, columns, outputs, to),
+    }
+}
+
+#[inline(always)]
+fn pairs<L: Lanes, const W: usize>(
+    lanes: L,
+    columns: &Columns<'_>,
+    outputs: Range<usize>,
+    to: &mut impl Sink<L>,
+) {
+    let side = columns.y.starts.len();
+    // Values of the first row that share a vector with the beginning of the second: 0 or 8.
+    let shared = side % LANES;
+    for o in outputs.step_by(2) {
+        // Not by a closure: it would not be compiled for the kernel's instructions.
+        let first = Sources::<L, W>::new(lanes, columns, o);
+        let second = Sources::<L, W>::new(lanes, columns, o + 1);
+        first.sums(lanes, 0..side - shared, to);
+        if shared > 0 {
+            let end = first.sum(lanes, &first.at(side - shared), 0);
+            let begin = second.sum(lanes, &second.at(0), 0);
+            to.put(lanes, lanes.join(end, begin));
+        }
+        second.sums(lanes, shared..side, to);
+    }
+}
+
+/// What one output row is made from.
+struct Sources<'a, L: Lanes, const W: usize> {
+    rows: [&'a [f32]; W],
+    factors: [L::F; W],
+    offset: L::F,
+}
+
+impl<'a, L: Lanes, const W: usize> Sources<'a, L, W> {
+    #[inline(always)]
+    fn new(lanes: L, columns: &Columns<'a>, o: usize) -> Self {
+        let Columns {
+            rows, top, y, map, ..
+        } = *columns;
+        let stride = stride(y.starts.len());
+        let first = (y.starts[o] as usize - top) * stride;
+        let all = &rows[first..][..W * stride];
+        let mut rows = [&[][..]; W];
+        let mut factors = [lanes.splat(0.0); W];
+        for k in 0..W {
+            rows[k] = &all[k * stride..][..stride];
+            factors[k] = lanes.splat(y.weights[o * W + k] * map.gain);
+        }
+        Self {
+            rows,
+            factors,
+            offset: lanes.splat(map.offset),
+        }
+    }
+
+    /// The vectors of each row from a column on.
+    #[inline(always)]
+    fn at(&self, column: usize) -> [&'a [Row<f32>]; W] {
+        self.vectors(column..column + LANES)
+    }
+
+    #[inline(always)]
+    fn vectors(&self, columns: Range<usize>) -> [&'a [Row<f32>]; W] {
+        let mut vectors = [&[][..]; W];
+        for k in 0..W {
+            vectors[k] = self.rows[k][columns.clone()].as_chunks().0;
+        }
+        vectors
+    }
+
+    /// The sums of some columns, a whole number of vectors.
+    #[inline(always)]
+    fn sums(&self, lanes: L, columns: Range<usize>, to: &mut impl Sink<L>) {
+        let count = columns.len() / LANES;
+        let mut vectors = self.vectors(columns);
+        for vectors in &mut vectors {
+            *vectors = &vectors[..count];
+        }
+        for j in 0..count {
+            to.put(lanes, self.sum(lanes, &vectors, j));
+        }
+    }
+
+    /// The weighted sum of vector `j` of each row.
+    #[inline(always)]
+    fn sum(&self, lanes: L, vectors: &[&[Row<f32>]; W], j: usize) -> L::F {
+        fused_sum(lanes, vectors, &self.factors, j, self.offset)
+    }
+}
+
+#[inline(always)]
+fn view_row<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: &mut [f32]) {
+    match columns.y.width {
+        1 => weighted_rows::<L, 1>(lanes, columns, o, out),
+        2 => weighted_rows::<L, 2>(lanes, columns, o, out),
+        4 => weighted_rows::<L, 4>(lanes, columns, o, out),
+        _ => many_weighted_rows(lanes, columns, o, out),
+    }
+}
+
+#[inline(always)]
+fn weighted_rows<L: Lanes, const W: usize>(
+    lanes: L,
+    columns: &Columns<'_>,
+    o: usize,
+    out: &mut [f32],
+) {
+    let sources = Sources::<L, W>::new(lanes, columns, o);
+    let out = &mut out.as_chunks_mut::<LANES>().0[..stride(columns.y.starts.len()) / LANES];
+    let mut vectors = sources.vectors(0..LANES * out.len());
+    for vectors in &mut vectors {
+        *vectors = &vectors[..out.len()];
+    }
+    if columns.adds {
+        for (j, to) in out.iter_mut().enumerate() {
+            let before = lanes.load(to);
+            let sum = fused_sum(lanes, &vectors, &sources.factors, j, before);
+            lanes.store(sum, to);
+        }
+        return;
+    }
+    for (j, to) in out.iter_mut().enumerate() {
+        lanes.store(sources.sum(lanes, &vectors, j), to);
+    }
+}
+
+/// The weighted sum of value vector `j` of each row, beginning with `sum`.
+#[inline(always)]
+fn fused_sum<L: Lanes, const W: usize>(
+    lanes: L,
+    from: &[&[Row<f32>]; W],
+    factors: &[L::F; W],
+    j: usize,
+    mut sum: L::F,
+) -> L::F {
+    for k in 0..W {
+        sum = lanes.mul_add(lanes.load(&from[k][j]), factors[k], sum);
+    }
+    sum
+}
+
+#[inline(always)]
+fn many_weighted_rows<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: &mut [f32]) {
+    let Columns {
+        rows,
+        top,
+        y,
+        map,
+        adds,
+    } = *columns;
+    let stride = stride(y.starts.len());
+    let first = (y.starts[o] as usize - top) * stride;
+    let weights = &y.weights[o * y.width..][..y.width];
+    let out = out[..stride].as_chunks_mut::<LANES>().0;
+    for (j, to) in out.iter_mut().enumerate() {
+        let mut sum = if adds {
+            lanes.load(to)
+        } else {
+            lanes.splat(map.offset)
+        };
+        for (row, weight) in rows[first..].chunks_exact(stride).zip(weights) {
+            let factor = lanes.splat(weight * map.gain);
+            sum = lanes.mul_add(lanes.load(&row.as_chunks().0[j]), factor, sum);
+        }
+        lanes.store(sum, to);
+    }
+}
