@@ -19,7 +19,8 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     chipmill probe --run runs/dcl --store ben.zarr --labels 19\n  \
-    chipmill probe --run runs/dcl --store ben1.zarr --task notes4 --split i_mod_3")]
+    chipmill probe --run runs/dcl --store ben1.zarr --task notes4 --split i_mod_3\n  \
+    chipmill probe --run runs/dcl --store ben1.zarr --task notes4 --split i_mod_3 --supervised")]
 pub(crate) struct Args {
     /// The run folder.
     #[arg(long, value_name = "DIR")]
@@ -44,6 +45,12 @@ pub(crate) struct Args {
     /// How rows are divided.
     #[arg(long, value_enum, default_value_t = SplitArg::Official)]
     split: SplitArg,
+
+    /// Score one more control: the same encoder trained with the labels of the train rows, 30 epochs
+    /// unless --set supervised.epochs=N says otherwise (also supervised.batch_size, and
+    /// supervised.view=plain|flips|run). It takes a training of its own.
+    #[arg(long)]
+    supervised: bool,
 
     /// One more setting, such as c=0.1 (see `chipmill schema probe`).
     #[arg(long, value_name = "KEY=VALUE")]
@@ -90,6 +97,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         SplitArg::Stratified => ProbeSplit::Stratified,
         SplitArg::ByTile => ProbeSplit::ByTile,
     };
+    if args.supervised {
+        config.supervised.get_or_insert_default();
+    }
     config.validate()?;
     let store = StoreReader::open(&args.store)?;
     let stop = crate::signals::stop_flag()?;

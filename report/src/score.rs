@@ -10,6 +10,7 @@ pub(crate) fn label(name: &str) -> String {
         "encoder" => "Encoder, linear".to_owned(),
         "encoder_knn" => "Encoder, kNN".to_owned(),
         "random_encoder" => "Random encoder".to_owned(),
+        "supervised" => "Supervised encoder".to_owned(),
         "band_statistics" => "Band statistics".to_owned(),
         "majority" => "Majority class".to_owned(),
         other => other.replace('_', " "),

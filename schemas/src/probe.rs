@@ -38,6 +38,54 @@ impl ProbeSplit {
     }
 }
 
+/// What the supervised control sees of a patch while it is trained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisedView {
+    /// The view that features are computed on.
+    Plain,
+    /// The same, mirrored and turned at random: classes of land cover do not change with that.
+    #[default]
+    Flips,
+    /// The run's own augmentation (that of its first view, where views differ).
+    Run,
+}
+
+impl SupervisedView {
+    /// What it is, in words.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Plain => "views not augmented",
+            Self::Flips => "views mirrored and turned by quarters at random",
+            Self::Run => "views augmented as the run's",
+        }
+    }
+}
+
+/// The supervised control: the run's encoder from its initial weights, trained with the labels of the
+/// probe's train rows. It has the run's optimiser, the learning rate falling to 0 as half a cosine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SupervisedConfig {
+    /// Passes over the train rows; the last one is taken, whatever its scores.
+    pub epochs: u32,
+    /// Patches in a training step; all train rows where they are fewer.
+    pub batch_size: u32,
+    /// What it sees of a patch.
+    pub view: SupervisedView,
+}
+
+impl Default for SupervisedConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            batch_size: 32,
+            view: SupervisedView::default(),
+        }
+    }
+}
+
 /// A probe of frozen features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -54,6 +102,9 @@ pub struct ProbeConfig {
     pub seed: u64,
     /// Patches in a forward pass.
     pub batch_size: u32,
+    /// The supervised control, which takes a training of its own; without this table there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supervised: Option<SupervisedConfig>,
 }
 
 impl Default for ProbeConfig {
@@ -65,6 +116,7 @@ impl Default for ProbeConfig {
             knn_temperature: 0.1,
             seed: 0,
             batch_size: 128,
+            supervised: None,
         }
     }
 }
@@ -93,6 +145,14 @@ impl ProbeConfig {
             return Err(bad(
                 "neighbours, batch_size",
                 "expected 1 or more".to_owned(),
+            ));
+        }
+        // Batch norm has no variance of one patch.
+        let supervised = self.supervised.unwrap_or_default();
+        if supervised.epochs == 0 || supervised.batch_size < 2 {
+            return Err(bad(
+                "supervised.epochs, supervised.batch_size",
+                "expected 1 or more, and 2 or more".to_owned(),
             ));
         }
         Ok(())
@@ -178,8 +238,8 @@ impl Scores {
 /// One line of a probe's table: the encoder, or a control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeEntry {
-    /// `encoder`, `encoder_one_vs_rest`, `encoder_knn`, `random_encoder`, `band_statistics` or
-    /// `majority`.
+    /// `encoder`, `encoder_one_vs_rest`, `encoder_knn`, `random_encoder`, `supervised`,
+    /// `band_statistics` or `majority`.
     pub name: String,
     /// What it is, in a sentence.
     pub description: String,

@@ -204,6 +204,17 @@ pub enum TrainError {
         /// The patch.
         patch: String,
     },
+    /// The supervised control diverged.
+    #[error(
+        "step {step} of the supervised control: the loss is {loss}; it has the run's optimiser: probe \
+         without it, or a run with a smaller `optimizer.learning_rate`"
+    )]
+    SupervisedDiverged {
+        /// The step, from 1.
+        step: usize,
+        /// Its loss.
+        loss: f32,
+    },
     /// The probe cannot be done on this store.
     #[error(transparent)]
     Probe(#[from] ProbeError),

@@ -113,6 +113,19 @@ impl Division {
         self.parts.train.iter().map(row).collect()
     }
 
+    pub(super) const fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// 1 for the classes of some rows of the store, else 0: `[row, class]`, row-major. Rows that the
+    /// target is not known for have none.
+    pub(super) fn indicators(&self, rows: &[u32]) -> Vec<f32> {
+        let known = |row: &u32| self.rows.rows.binary_search(row).ok();
+        let has = |row, class| known(row).is_some_and(|i| self.rows.truth.has(i, class));
+        let one = |row| (0..self.classes).map(move |class| f32::from(u8::from(has(row, class))));
+        rows.iter().flat_map(one).collect()
+    }
+
     /// Test rows of the store, ascending, and their classes.
     pub(super) fn tested(&self) -> (Vec<u32>, Vec<LabelSet>) {
         let of = |&i: &usize| (self.rows.rows[i], self.rows.truth.classes(i));

@@ -9,6 +9,7 @@ pub mod linear;
 mod run;
 pub mod scores;
 pub mod split;
+mod supervised;
 pub mod targets;
 mod tested;
 mod untrained;

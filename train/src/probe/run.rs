@@ -10,6 +10,7 @@ use chipmill_store::StoreReader;
 
 use super::controls::{BAND_STATISTICS, band_statistics};
 use super::fair::{Division, Table};
+use super::supervised::{describe, supervised_encoder};
 use super::targets::ProbeTarget;
 use crate::device::parse_device;
 use crate::error::TrainError;
@@ -45,8 +46,8 @@ impl Probe<'_> {
     /// Scores the run's encoder and the controls, and writes `probe/<target>.json`.
     ///
     /// Entries: `encoder`; `encoder_one_vs_rest` and `encoder_knn` for targets of one class a row; the
-    /// controls `random_encoder`, `band_statistics`, `majority`. All see the same rows; all regressions standardise on the train rows and have the
-    /// same strength.
+    /// controls `random_encoder`, `supervised` (where asked for), `band_statistics`, `majority`. All see
+    /// the same rows; all regressions standardise on the train rows and have the same strength.
     ///
     /// # Errors
     /// [`TrainError`]: no checkpoint; [`ProbeError`](super::ProbeError) when the store lacks the
@@ -156,6 +157,11 @@ impl AtWork<'_> {
         let text =
             "the same encoder with the run's initial weights, batch norm set to the train rows";
         entries.push(entry("random_encoder", text, random));
+        if let Some(asked) = &self.config.supervised {
+            let encoder = supervised_encoder(&self.extraction, division, asked)?;
+            let scores = self.linear(&self.table(&encoder)?)?;
+            entries.push(entry("supervised", describe(division, asked), scores));
+        }
         let text = "mean, standard deviation and percentiles 5, 50, 95 of each band's raw pixels, \
                     logistic regression";
         entries.push(entry("band_statistics", text, self.linear(&self.bands()?)?));

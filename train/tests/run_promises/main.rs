@@ -13,5 +13,6 @@ mod kill;
 mod probe;
 mod resume;
 mod run;
+mod supervised;
 mod tensorboard;
 mod world;

@@ -15,28 +15,19 @@ fn probe(
     target: &ProbeTarget,
     split: ProbeSplit,
 ) -> Result<ProbeReport, TrainError> {
-    let run = world.path("a");
-    let stop = AtomicBool::new(false);
     let config = ProbeConfig {
         split,
         neighbours: 5,
         ..ProbeConfig::default()
     };
-    Probe {
-        store: &world.store,
-        run: &run,
-        device: "cpu",
-        controls: true,
-        stop: &stop,
-    }
-    .score(target, &config)
+    world.probe(target, &config)
 }
 
-fn notes4() -> ProbeTarget {
+pub(crate) fn notes4() -> ProbeTarget {
     ProbeTarget::Task(Task::notes4())
 }
 
-fn headline(report: &ProbeReport, name: &str) -> f64 {
+pub(crate) fn headline(report: &ProbeReport, name: &str) -> f64 {
     let entry = report.entries.iter().find(|e| e.name == name);
     entry
         .unwrap_or_else(|| panic!("no {name}"))

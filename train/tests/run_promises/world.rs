@@ -14,12 +14,14 @@ use chipmill_schemas::label::{LabelSet, Nomenclature};
 use chipmill_schemas::manifest::Codec;
 use chipmill_schemas::patch::{PatchRow, Split};
 use chipmill_schemas::patch_id::DatasetVersion;
+use chipmill_schemas::probe::{ProbeConfig, ProbeReport};
 use chipmill_schemas::run::{MetricsRow, RunStatus};
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use chipmill_schemas::task::Task;
 use chipmill_store::{PatchEncoder, PatchPixels, StoreReader, StoreShape, StoreWriter, UnitRow};
 use chipmill_train::TrainError;
 use chipmill_train::pretrain::Pretrain;
+use chipmill_train::probe::{Probe, ProbeTarget};
 use chipmill_train::run_dir::RunDir;
 use chipmill_train::trainer::TrainProgress;
 
@@ -119,6 +121,22 @@ impl World {
             progress: watcher,
             stop: &watcher.stop,
         }
+    }
+
+    /// Scores run `a` beside its controls.
+    pub(crate) fn probe(
+        &self,
+        target: &ProbeTarget,
+        config: &ProbeConfig,
+    ) -> Result<ProbeReport, TrainError> {
+        let probe = Probe {
+            store: &self.store,
+            run: &self.path("a"),
+            device: "cpu",
+            controls: true,
+            stop: &AtomicBool::new(false),
+        };
+        probe.score(target, config)
     }
 
     pub(crate) fn run(&self, run: &str) -> RunDir {
