@@ -196,7 +196,7 @@ fn probe_command(report: &ProbeReport, store: &str, folder: &str) -> String {
     let split = report.config.split.name();
     let mut words = vec!["probe", "--run", folder, "--store", store];
     words.extend(target);
-    words.extend(["--split", split]);
+    words.extend(["--split", split, "--choose", report.config.choose.name()]);
     let overrides = overrides(report);
     for change in &overrides {
         words.extend(["--set", change]);
@@ -212,7 +212,7 @@ fn overrides(report: &ProbeReport) -> Vec<String> {
     };
     let defaults = table(&ProbeConfig::default());
     let changed = |(key, value): &(&String, &toml::Value)| {
-        *key != "split" && defaults.get(*key) != Some(*value)
+        *key != "split" && *key != "choose" && defaults.get(*key) != Some(*value)
     };
     let settings = table(&report.config);
     let shown = settings

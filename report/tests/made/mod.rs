@@ -106,6 +106,8 @@ fn entry(name: &str, description: &str, scores: Scores) -> ProbeEntry {
         name: name.to_owned(),
         description: description.to_owned(),
         scores,
+        intervals: None,
+        chosen: None,
     }
 }
 

@@ -78,9 +78,9 @@ impl<'a> Watch<'a> {
     ) -> Result<(), TrainError> {
         let rows = self.division.used_rows();
         let features = self.extraction(config).features(encoder, &rows)?;
-        let table = self.division.table(features.dim, &features.values);
-        let c = self.asked.config.c;
-        note_linear(self.division.linear(&table, c)?, row);
+        let table = self.division.table(features.dim, features.values);
+        let asked = &self.asked.config;
+        note_linear(self.division.linear(&table, asked)?.judged.plain(), row);
         if !self.division.is_single_label() {
             return Ok(());
         }
@@ -88,12 +88,12 @@ impl<'a> Watch<'a> {
             match classifier {
                 ProbeClassifier::Multinomial => {}
                 ProbeClassifier::OneVsRest => {
-                    let scores = self.division.one_vs_rest(&table, c)?;
-                    row.probe_one_vs_rest = Some(scores.headline());
+                    let found = self.division.one_vs_rest(&table, asked)?;
+                    row.probe_one_vs_rest = Some(found.judged.plain().headline());
                 }
                 ProbeClassifier::Knn => {
-                    let scores = self.division.neighbours(&table, &self.asked.config);
-                    row.probe_knn = Some(scores.headline());
+                    let found = self.division.neighbours(&table, asked)?;
+                    row.probe_knn = Some(found.judged.plain().headline());
                 }
             }
         }

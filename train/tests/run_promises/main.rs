@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod choose;
 mod during;
 mod embed;
 mod kill;

@@ -70,6 +70,17 @@ impl World {
         }
     }
 
+    /// The usual patches under rows of one's own.
+    pub(crate) fn of_rows(rows: &[PatchRow], seed: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = write_rows(&folder.path().join("store"), rows, seed);
+        Self {
+            folder,
+            store,
+            tasks: Vec::new(),
+        }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -231,8 +242,12 @@ fn pixels(class: usize, key: u64) -> PatchPixels {
 
 pub(crate) fn write_store(root: &Path, recipe: Recipe) -> StoreReader {
     let rows: Vec<PatchRow> = (0..recipe.patches).map(|i| row(i, recipe)).collect();
-    let patches: Vec<PatchPixels> = (0..recipe.patches)
-        .map(|i| pixels(i % CLASSES.len(), recipe.seed * 1000 + i as u64))
+    write_rows(root, &rows, recipe.seed)
+}
+
+fn write_rows(root: &Path, rows: &[PatchRow], seed: u64) -> StoreReader {
+    let patches: Vec<PatchPixels> = (0..rows.len())
+        .map(|i| pixels(i % CLASSES.len(), seed * 1000 + i as u64))
         .collect();
     let codec = Codec::Lz4;
     let shape = StoreShape {
@@ -268,7 +283,7 @@ pub(crate) fn write_store(root: &Path, recipe: Recipe) -> StoreReader {
         }
     }
     writer
-        .finalize(&rows, &units, sets, &[DatasetVersion::V1])
+        .finalize(rows, &units, sets, &[DatasetVersion::V1])
         .unwrap();
     StoreReader::open(root).unwrap()
 }
