@@ -52,6 +52,12 @@ pub(crate) enum Command {
     /// Write the features of a pretrained encoder into a safetensors file.
     #[cfg(feature = "train")]
     Embed(crate::embed::Args),
+    /// Write the weights of a pretrained encoder with torchvision's and timm's names.
+    #[cfg(feature = "train")]
+    Export(crate::export::Args),
+    /// Make a run folder of encoder weights from elsewhere, to be probed or embedded with.
+    #[cfg(feature = "train")]
+    Import(crate::import::Args),
     /// Run an experiment, arms x seeds, and judge it with statistics.
     #[cfg(feature = "train")]
     Compare(crate::compare::Args),

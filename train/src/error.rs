@@ -88,6 +88,14 @@ pub enum TrainError {
     /// The batch has no loss.
     #[error(transparent)]
     Loss(#[from] LossError),
+    /// Weights from elsewhere do not fit the encoder.
+    #[error("weights {} do not fit the encoder: {reason}", path.display())]
+    ForeignWeights {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: WeightsError,
+    },
     /// Weights cannot be taken from the device.
     #[error(transparent)]
     Weights(#[from] WeightsError),

@@ -5,6 +5,7 @@ pub mod device;
 pub mod embed;
 pub mod environment;
 mod error;
+pub mod exchange;
 pub mod features;
 mod init;
 pub mod loss;

@@ -179,7 +179,17 @@ fn commands(run: &RunFolder, called: &[String]) -> String {
     let mut pretrain = vec![
         "pretrain", "--store", &store, "--config", &config, "--run", &again,
     ];
-    if let Some(e) = run.environment.as_ref().filter(|e| !e.device.is_empty()) {
+    let weights = run
+        .environment
+        .as_ref()
+        .and_then(|e| e.initial_weights.as_ref());
+    if let Some(weights) = weights {
+        pretrain.extend(["--weights", &weights.path]);
+    }
+    // Nothing was trained: the weights were imported.
+    if weights.is_some() && run.status.as_ref().is_some_and(|s| s.max_steps == 0) {
+        pretrain[0] = "import";
+    } else if let Some(e) = run.environment.as_ref().filter(|e| !e.device.is_empty()) {
         pretrain.extend(["--device", &e.device]);
     }
     let mut lines = vec![command(&pretrain)];

@@ -70,6 +70,7 @@ pub(crate) fn environment() -> Environment {
         config_digest: "41d7e8a90b3c5f62".repeat(4),
         patches: 3_040,
         parameters: 786_304,
+        initial_weights: None,
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Watch<'a> {
     division: Division,
     store: &'a StoreReader,
     device: Device,
+    /// What the run begins with, where that is not the encoder of its seed.
+    initial: Option<Encoder>,
 }
 
 /// Set for nobody: a probe that was begun is ended, so that every curve has all its points.
@@ -53,6 +55,7 @@ impl<'a> Watch<'a> {
         asked: &'a ProbeDuring,
         store: &'a StoreReader,
         device: Device,
+        initial: Option<Encoder>,
     ) -> Result<Self, TrainError> {
         asked.config.validate()?;
         let rows = store.table().to_rows();
@@ -61,6 +64,7 @@ impl<'a> Watch<'a> {
             asked,
             store,
             device,
+            initial,
         })
     }
 
@@ -100,13 +104,16 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    /// Scores the encoder that the run begins with, its batch norms set to the train rows, into a row
-    /// of step 0.
+    /// Scores the encoder that the run begins with into a row of step 0. The batch norms of one from a
+    /// seed are set to the train rows; those of weights from elsewhere are as they came.
     pub(crate) fn score_initial(
         &self,
         config: &PretrainConfig,
         row: &mut MetricsRow,
     ) -> Result<(), TrainError> {
+        if let Some(encoder) = &self.initial {
+            return self.score(config, encoder, row);
+        }
         let rows = self.division.train_rows();
         let encoder = self.extraction(config).random_encoder(&rows)?;
         self.score(config, &encoder, row)

@@ -16,4 +16,5 @@ mod resume;
 mod run;
 mod supervised;
 mod tensorboard;
+mod weights;
 mod world;

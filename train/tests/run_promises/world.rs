@@ -128,6 +128,7 @@ impl World {
             run,
             device: "cpu",
             tasks: &self.tasks,
+            weights: None,
             probe: None,
             progress: watcher,
             stop: &watcher.stop,
