@@ -12,6 +12,8 @@ mod open;
 mod read;
 mod reading;
 mod rendering;
+#[cfg(feature = "train")]
+mod train;
 
 use chipmill_pipeline::SimdPath;
 use chipmill_schemas::config::{BandChoice, NamedBands, ViewType};
@@ -20,7 +22,7 @@ use serde::Serialize;
 
 use crate::exit::Outcome;
 
-/// Measure this machine on a store of yours. Every figure is a median over repeats, and comes with
+/// Measure this machine, mostly on a store of yours. Every figure is a median over repeats, and comes with
 /// the machine it was taken on; compare figures of one sitting, and CPU time rather than wall time
 /// where other work runs beside.
 #[derive(Debug, clap::Args)]
@@ -37,6 +39,8 @@ enum What {
     Loader(loader::Args),
     Open(open::Args),
     Large(large::Args),
+    #[cfg(feature = "train")]
+    Train(train::Args),
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -46,6 +50,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         What::Loader(args) => loader::run(args),
         What::Open(args) => open::run(args),
         What::Large(args) => large::run(args),
+        #[cfg(feature = "train")]
+        What::Train(args) => train::run(args),
     }
 }
 

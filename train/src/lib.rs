@@ -20,6 +20,7 @@ pub mod run_dir;
 pub mod schedule;
 pub mod study;
 pub mod trainer;
+pub mod workload;
 
 pub use device::{DeviceError, devices, parse_device};
 pub use error::TrainError;
