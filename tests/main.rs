@@ -11,6 +11,7 @@ mod cli;
 mod compare;
 mod crash;
 mod errors;
+mod gpu_check;
 mod house;
 mod ingest_forms;
 mod real_data;
