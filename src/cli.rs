@@ -52,15 +52,21 @@ pub(crate) enum Command {
     /// Score a pretrained encoder, beside controls, by a classifier on its frozen features.
     #[cfg(feature = "train")]
     Probe(crate::probe::Args),
-    /// Write the features of a pretrained encoder into a safetensors file.
+    /// Write the features of a pretrained encoder into a safetensors or Parquet file.
     #[cfg(feature = "train")]
     Embed(crate::embed::Args),
+    /// Write the weights of a pretrained encoder with torchvision's and timm's names.
+    #[cfg(feature = "train")]
+    Export(crate::export::Args),
+    /// Make a run folder of encoder weights from elsewhere, to be probed or embedded with.
+    #[cfg(feature = "train")]
+    Import(crate::import::Args),
     /// Run an experiment, arms x seeds, and judge it with statistics.
     #[cfg(feature = "train")]
     Compare(Box<crate::compare::Args>),
     /// Write the HTML report of a run or a comparison, or serve it while it is at work.
     Report(crate::report::Args),
-    /// Measure this machine: reading, augmenting, loading, opening.
+    /// Measure this machine: reading, augmenting, loading, opening, training.
     Bench(crate::bench::Args),
     /// Print versions, features, drivers, devices and formats.
     Doctor(crate::doctor::Args),

@@ -15,7 +15,8 @@ use crate::output;
 use crate::progress::Meter;
 
 /// Write the features of a pretrained encoder, one row a patch, into a safetensors file: `features`
-/// f32 (n x d), `rows` u32 (n), `patch_id` u8 (n x w).
+/// f32 (n x d), `rows` u32 (n), `patch_id` u8 (n x w). A name that ends in .parquet gets a table with the
+/// columns `patch_id`, `row` and `features` (a list).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     chipmill embed --run runs/dcl --store ben.zarr --out features.safetensors\n  \
@@ -32,8 +33,8 @@ pub(crate) struct Args {
     #[arg(long)]
     store: PathBuf,
 
-    /// The file to write.
-    #[arg(long, value_name = "FILE.safetensors")]
+    /// The file to write; .parquet gives Parquet.
+    #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
     /// Which patches, as in the `selection` of a run; all without it.

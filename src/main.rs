@@ -13,6 +13,10 @@ mod embed;
 #[cfg(any(feature = "ingest", feature = "train"))]
 mod emit;
 mod exit;
+#[cfg(feature = "train")]
+mod export;
+#[cfg(feature = "train")]
+mod import;
 #[cfg(feature = "ingest")]
 mod ingest;
 mod inspect;
@@ -73,6 +77,10 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Compare(args) => compare::run(&args),
         #[cfg(feature = "train")]
         Command::Embed(args) => embed::run(&args),
+        #[cfg(feature = "train")]
+        Command::Export(args) => export::run(&args),
+        #[cfg(feature = "train")]
+        Command::Import(args) => import::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -44,6 +44,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "run")]
     resume: Option<PathBuf>,
 
+    /// Begin with these encoder weights, a safetensors file with torchvision's or timm's names, such as
+    /// `chipmill export` writes; a classifier (fc.*) in it is left out.
+    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "resume")]
+    weights: Option<PathBuf>,
+
     /// cpu, cuda or cuda:N; several GPUs, such as cuda:0,cuda:1, share the micro-batches of a batch,
     /// whose size must then be set.
     #[arg(long, default_value = "cpu")]
@@ -69,6 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         run: folder,
         device: &args.device,
         tasks: &asked.tasks,
+        weights: args.weights.as_deref(),
         probe: None,
         progress: &progress,
         stop: &stop,
@@ -105,19 +111,7 @@ fn configuration(args: &Args) -> anyhow::Result<Asked> {
         (None, Some(run)) => Some(run.join("config.toml")),
         (None, None) => None,
     };
-    let mut file = None;
-    if let Some(path) = &path {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read configuration {}", path.display()))?;
-        file = Some((path.display().to_string(), text));
-    }
-    let named = file
-        .as_ref()
-        .map(|(name, text)| (name.as_str(), text.as_str()));
-    let mut config: PretrainConfig = resolve(named, &args.set).with_context(|| match &path {
-        Some(path) => format!("configuration {}", path.display()),
-        None => "configuration".to_owned(),
-    })?;
+    let mut config = pretrain_config(path.as_deref(), &args.set)?;
     config.validate()?;
     let mut tasks = Vec::new();
     if let Some(name) = &mut config.selection.exclude_task
@@ -131,6 +125,26 @@ fn configuration(args: &Args) -> anyhow::Result<Asked> {
     Ok(Asked {
         config: Some(config),
         tasks,
+    })
+}
+
+/// From a file, if any, and overrides.
+pub(crate) fn pretrain_config(
+    path: Option<&Path>,
+    overrides: &[String],
+) -> anyhow::Result<PretrainConfig> {
+    let mut file = None;
+    if let Some(path) = path {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read configuration {}", path.display()))?;
+        file = Some((path.display().to_string(), text));
+    }
+    let named = file
+        .as_ref()
+        .map(|(name, text)| (name.as_str(), text.as_str()));
+    resolve(named, overrides).with_context(|| match path {
+        Some(path) => format!("configuration {}", path.display()),
+        None => "configuration".to_owned(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use chipmill_schemas::config::resolve;
 use chipmill_schemas::label::Nomenclature;
-use chipmill_schemas::probe::{ProbeConfig, ProbeEntry, ProbeReport, ProbeSplit, Scores};
+use chipmill_schemas::probe::{Choose, ProbeConfig, ProbeEntry, ProbeReport, ProbeSplit, Scores};
 use chipmill_store::StoreReader;
 use chipmill_train::TrainError;
 use chipmill_train::probe::{Probe, ProbeTarget};
@@ -19,7 +19,8 @@ use crate::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     chipmill probe --run runs/dcl --store ben.zarr --labels 19\n  \
-    chipmill probe --run runs/dcl --store ben1.zarr --task notes4 --split i_mod_3")]
+    chipmill probe --run runs/dcl --store ben1.zarr --task notes4 --split i_mod_3\n  \
+    chipmill probe --run runs/dcl --store ben1.zarr --task notes4 --split i_mod_3 --supervised")]
 pub(crate) struct Args {
     /// The run folder.
     #[arg(long, value_name = "DIR")]
@@ -45,6 +46,19 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = SplitArg::Official)]
     split: SplitArg,
 
+    /// How C, and the neighbours and temperature of kNN, are found: chosen from grids on the validation
+    /// rows of the split (default where it has some: official), or on a held-out third of the train
+    /// rows; or fixed (default otherwise: C 1, 20 neighbours at 0.1; `chipmill schema probe` has the
+    /// keys for --set).
+    #[arg(long, value_enum)]
+    choose: Option<ChooseArg>,
+
+    /// Score one more control: the same encoder trained with the labels of the train rows, 30 epochs
+    /// unless `--set supervised.epochs=N` says otherwise (also `supervised.batch_size`, and
+    /// `supervised.view=plain|flips|run`). It takes a training of its own.
+    #[arg(long)]
+    supervised: bool,
+
     /// One more setting, such as c=0.1 (see `chipmill schema probe`).
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -56,6 +70,13 @@ pub(crate) struct Args {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ChooseArg {
+    Fixed,
+    Validation,
+    Holdout,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -90,6 +111,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         SplitArg::Stratified => ProbeSplit::Stratified,
         SplitArg::ByTile => ProbeSplit::ByTile,
     };
+    config.choose = choose(args, &config);
+    if args.supervised {
+        config.supervised.get_or_insert_default();
+    }
     config.validate()?;
     let store = StoreReader::open(&args.store)?;
     let stop = crate::signals::stop_flag()?;
@@ -112,6 +137,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The flag, else the setting, else what the split allows for.
+fn choose(args: &Args, config: &ProbeConfig) -> Choose {
+    let set = args
+        .set
+        .iter()
+        .any(|text| text.trim_start().starts_with("choose="));
+    match (args.choose, config.split) {
+        (Some(ChooseArg::Fixed), _) => Choose::Fixed,
+        (Some(ChooseArg::Validation), _) => Choose::Validation,
+        (Some(ChooseArg::Holdout), _) => Choose::Holdout,
+        (None, ProbeSplit::Official) if !set => Choose::Validation,
+        (None, _) => config.choose,
+    }
+}
+
 fn text(report: &ProbeReport) -> String {
     let rows = report.rows;
     let mut lines = vec![
@@ -130,10 +170,19 @@ fn text(report: &ProbeReport) -> String {
             "left out {} with several classes, {} unknown",
             rows.several_classes, rows.unknown
         ),
+        format!("settings {}", of_settings(&report.config)),
         String::new(),
     ];
     lines.extend(report.entries.first().map(header));
     lines.extend(report.entries.iter().map(line));
+    if report.entries.iter().any(|e| e.intervals.is_some()) {
+        lines.push(String::new());
+        lines.push(format!(
+            "In brackets: 95 % bootstrap interval, {} resamples of the test patches; it says nothing of \
+             other seeds.",
+            report.config.resamples
+        ));
+    }
     lines.join("\n")
 }
 
@@ -142,19 +191,46 @@ fn header(first: &ProbeEntry) -> String {
         Scores::SingleLabel(_) => ["accuracy", "balanced", "macro F1"],
         Scores::MultiLabel(_) => ["macro AP", "micro AP", "macro F1"],
     };
-    format!(
-        "{:<18}{:>10}{:>10}{:>10}",
-        "", columns[0], columns[1], columns[2]
-    )
+    let [a, b, c] = columns;
+    let settings = first.chosen.map_or("", |_| "chosen");
+    let line = format!("{:<22}{a:<22}{b:<22}{c:<22}{settings}", "");
+    line.trim_end().to_owned()
+}
+
+fn of_settings(config: &ProbeConfig) -> String {
+    match config.choose {
+        Choose::Fixed => format!(
+            "c={}, neighbours={}, knn_temperature={}, fixed",
+            config.c, config.neighbours, config.knn_temperature
+        ),
+        Choose::Validation => "chosen from grids on the validation rows".to_owned(),
+        Choose::Holdout => "chosen from grids on a held-out third of the train rows".to_owned(),
+    }
 }
 
 fn line(entry: &ProbeEntry) -> String {
-    let [a, b, c] = match &entry.scores {
-        Scores::SingleLabel(s) => [s.accuracy, s.balanced_accuracy, s.macro_f1],
-        Scores::MultiLabel(s) => [s.macro_ap, s.micro_ap, s.macro_f1],
+    let named = entry.scores.named();
+    let interval = |name: &str| entry.intervals.as_ref()?.scores.get(name).copied();
+    let cell = |(name, value): &(&str, f64)| {
+        let text = match interval(name) {
+            Some([low, high]) => format!("{value:.3} [{low:.3} {high:.3}]"),
+            None => format!("{value:.3}"),
+        };
+        format!("{text:<22}")
     };
-    format!(
-        "{:<18}{a:>10.3}{b:>10.3}{c:>10.3}",
-        entry.name.replace('_', " ")
-    )
+    let cells: String = named.iter().take(3).map(cell).collect();
+    let name = entry.name.replace('_', " ");
+    format!("{name:<22}{cells}{}", settings(entry))
+        .trim_end()
+        .to_owned()
+}
+
+/// Settings that were chosen; fixed ones are in the configuration.
+fn settings(entry: &ProbeEntry) -> String {
+    let chosen = entry.chosen.unwrap_or_default();
+    match (chosen.c, chosen.neighbours, chosen.knn_temperature) {
+        (Some(c), ..) => format!("c={c}"),
+        (_, Some(k), Some(t)) => format!("neighbours={k} knn_temperature={t}"),
+        _ => String::new(),
+    }
 }

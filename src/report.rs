@@ -33,8 +33,14 @@ pub(crate) struct Args {
     port: u16,
 }
 
-/// Columns of the table, as probes name their entries.
-const ENTRIES: [&str; 4] = ["encoder", "random_encoder", "band_statistics", "majority"];
+/// Columns of the table, as probes name their entries; those that no probe has are left out.
+const ENTRIES: [&str; 5] = [
+    "encoder",
+    "random_encoder",
+    "supervised",
+    "band_statistics",
+    "majority",
+];
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.serve {
@@ -87,31 +93,33 @@ fn table(probes: &[(String, ProbeReport)]) -> Vec<String> {
         .and_then(|p| p.1.entries.first())
         .map_or("", |e| head(&e.scores));
     let target = probes.first().map_or("", |p| p.1.target.as_str());
+    let has = |name: &&str| probes.iter().any(|(_, p)| headline(p, name).is_some());
+    let columns: Vec<&str> = ENTRIES.into_iter().filter(has).collect();
+    let heads = columns.iter().map(|name| head_cell(name));
     let mut lines = vec![
         format!("{target}, {measure}"),
-        format!(
-            "{:<20}{:>10}{:>16}{:>17}{:>10}",
-            "run", "encoder", "random encoder", "band statistics", "majority"
-        ),
+        format!("{:<20}{}", "run", heads.collect::<String>()),
     ];
-    let rows: Vec<[Option<f64>; 4]> = probes
-        .iter()
-        .map(|(_, p)| ENTRIES.map(|name| headline(p, name)))
-        .collect();
-    lines.extend(
-        probes
-            .iter()
-            .zip(&rows)
-            .map(|((name, _), row)| line(name, row)),
-    );
+    let values = |p: &ProbeReport| columns.iter().map(|name| headline(p, name)).collect();
+    let rows: Vec<Vec<Option<f64>>> = probes.iter().map(|(_, p)| values(p)).collect();
+    let named = probes.iter().zip(&rows);
+    lines.extend(named.map(|((name, _), row)| line(name, &columns, row)));
     if rows.len() > 1 {
-        let column = |i: usize| median(rows.iter().filter_map(|r| r[i]).collect());
-        lines.push(line(
-            "median",
-            &[column(0), column(1), column(2), column(3)],
-        ));
+        let median_of = |i: usize| median(rows.iter().filter_map(|r| r[i]).collect());
+        let medians: Vec<Option<f64>> = (0..columns.len()).map(median_of).collect();
+        lines.push(line("median", &columns, &medians));
     }
     lines
+}
+
+fn head_cell(name: &str) -> String {
+    let width = width(name);
+    format!("{:>width$}", name.replace('_', " "))
+}
+
+/// Two blanks between columns, at the least.
+fn width(name: &str) -> usize {
+    (name.len() + 2).max(10)
 }
 
 fn headline(probe: &ProbeReport, entry: &str) -> Option<f64> {
@@ -122,10 +130,11 @@ fn headline(probe: &ProbeReport, entry: &str) -> Option<f64> {
         .map(|e| e.scores.headline())
 }
 
-fn line(name: &str, row: &[Option<f64>; 4]) -> String {
-    let cell = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
-    let [a, b, c, d] = row.map(cell);
-    format!("{name:<20}{a:>10}{b:>16}{c:>17}{d:>10}")
+fn line(name: &str, columns: &[&str], row: &[Option<f64>]) -> String {
+    let text = |v: &Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+    let cell = |(column, v): (&&str, &Option<f64>)| format!("{:>1$}", text(v), width(column));
+    let cells: String = columns.iter().zip(row).map(cell).collect();
+    format!("{name:<20}{cells}")
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

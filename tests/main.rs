@@ -13,6 +13,7 @@ mod compare;
 mod crash;
 mod engines;
 mod errors;
+mod gpu_check;
 mod house;
 mod ingest_forms;
 mod real_data;

@@ -11,6 +11,7 @@ fn raw_patches_become_a_probe_score_and_a_report() {
     let run_dir = made.path("run");
     a_run_leaves_its_folder(&made.store(), &run_dir);
     a_probe_stands_beside_its_controls(&made.store(), &run_dir);
+    weights_go_out_and_come_back(&made, &run_dir);
 
     let (table, _) = run(&["report", &run_dir], 0);
     let html = std::fs::read_to_string(Path::new(&run_dir).join("report.html")).unwrap();
@@ -90,6 +91,46 @@ fn a_probe_stands_beside_its_controls(store: &str, run_dir: &str) {
     }
     let nineteen = json(&[&probe[..], &["--labels", "19"]].concat(), 0);
     assert_eq!(nineteen["entries"][0]["scores"]["kind"], "multi_label");
+    // Settings are chosen where there are rows to choose on.
+    assert_eq!(four["config"]["choose"], "fixed");
+    assert_eq!(nineteen["config"]["choose"], "validation");
+    assert!(nineteen["entries"][0]["chosen"]["c"].is_number());
+}
+
+fn weights_go_out_and_come_back(made: &Made, run_dir: &str) {
+    let (store, file, again) = (
+        made.store(),
+        made.path("encoder.safetensors"),
+        made.path("imported"),
+    );
+    let written = json(&["export", "--run", run_dir, "--out", &file, "--json"], 0);
+    assert_eq!(written["step"], 12);
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/smoke.toml");
+    let import = ["import", "--weights", &file, "--store", &store, "--config"];
+    run(&[&import[..], &[config, "--run", &again]].concat(), 0);
+    let score = |run_dir: &str| {
+        let probe = [
+            "probe", "--run", run_dir, "--store", &store, "--task", "notes4",
+        ];
+        let how = [
+            "--split",
+            "stratified",
+            "--choose",
+            "holdout",
+            "--supervised",
+            "--json",
+        ];
+        let short = ["--set", "supervised.epochs=1"];
+        json(&[&probe[..], &how, &short].concat(), 0)
+    };
+    let scores = |report: serde_json::Value| {
+        let entries = report["entries"].as_array().unwrap().clone();
+        let of = |e: &serde_json::Value| [e["name"].clone(), e["scores"].clone()];
+        entries.iter().map(of).collect::<Vec<_>>()
+    };
+    let (own, imported) = (scores(score(run_dir)), scores(score(&again)));
+    assert!(own.iter().any(|[name, _]| name == "supervised"));
+    assert_eq!(own, imported);
 }
 
 fn rows(run_dir: &str) -> Vec<serde_json::Value> {

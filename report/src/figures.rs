@@ -290,7 +290,7 @@ pub fn probe(report: &ProbeReport) -> Vec<Figure> {
         }),
         Scores::MultiLabel(scores) => figures.push(Figure {
             name: format!("ap-{target}"),
-            svg: by_class(report, scores).draw(),
+            svg: by_class(report, subject, scores).draw(),
             caption: "Average precision on the test rows, best class first. Classes without a \
                       positive test row have none."
                 .to_owned(),
@@ -325,6 +325,13 @@ fn headline(report: &ProbeReport, subject: &ProbeEntry) -> BarChart {
 }
 
 fn headline_caption(report: &ProbeReport, subject: &ProbeEntry) -> String {
+    if let Some(intervals) = &subject.intervals {
+        return format!(
+            "Whiskers: 95 % bootstrap interval (BCa, {} resamples of the test patches). It speaks \
+             of the choice of test patches only, not of other seeds.",
+            number::grouped(intervals.resamples.into())
+        );
+    }
     match score::interval(report, subject) {
         Some(_) => {
             "Whiskers: 95 % interval of a share (Wilson), test rows taken as independent. It \
@@ -335,7 +342,12 @@ fn headline_caption(report: &ProbeReport, subject: &ProbeEntry) -> String {
     }
 }
 
-fn by_class(report: &ProbeReport, scores: &MultiLabelScores) -> BarChart {
+fn by_class(report: &ProbeReport, subject: &ProbeEntry, scores: &MultiLabelScores) -> BarChart {
+    let intervals = subject.intervals.as_ref().map(|i| &i.ap_by_class[..]);
+    let interval = |i: usize| {
+        let [low, high] = intervals?.get(i).copied().flatten()?;
+        Some((low, high))
+    };
     let others: Vec<(&str, &MultiLabelScores)> = ["random_encoder", "band_statistics"]
         .into_iter()
         .filter_map(|name| {
@@ -355,7 +367,7 @@ fn by_class(report: &ProbeReport, scores: &MultiLabelScores) -> BarChart {
     let bar = |i: usize| Bar {
         label: report.classes[i].clone(),
         value: of(scores, i),
-        interval: None,
+        interval: interval(i),
         shade: Shade::Lead,
         marks: others.iter().map(|(_, s)| of(s, i)).collect(),
     };

@@ -10,6 +10,7 @@ pub(crate) fn label(name: &str) -> String {
         "encoder" => "Encoder, linear".to_owned(),
         "encoder_knn" => "Encoder, kNN".to_owned(),
         "random_encoder" => "Random encoder".to_owned(),
+        "supervised" => "Supervised encoder".to_owned(),
         "band_statistics" => "Band statistics".to_owned(),
         "majority" => "Majority class".to_owned(),
         other => other.replace('_', " "),
@@ -63,12 +64,34 @@ pub(crate) fn wilson(p: f64, n: u64) -> Option<(f64, f64)> {
     ))
 }
 
-/// The interval of an entry's headline figure, where the figure is a share of the test rows.
+/// The interval of an entry's headline figure: the probe's bootstrap, or, of results without one,
+/// Wilson's where the figure is a share of the test rows.
 pub(crate) fn interval(report: &ProbeReport, entry: &ProbeEntry) -> Option<(f64, f64)> {
+    let headline = entry.scores.named().first().map(|(name, _)| *name);
+    if let Some([low, high]) = headline.and_then(|name| bootstrap(entry, name)) {
+        return Some((low, high));
+    }
     match &entry.scores {
         Scores::SingleLabel(s) => wilson(s.accuracy, report.rows.test),
         Scores::MultiLabel(_) => None,
     }
+}
+
+/// The bootstrap interval of a score, by its name in files.
+pub(crate) fn bootstrap(entry: &ProbeEntry, name: &str) -> Option<[f64; 2]> {
+    entry.intervals.as_ref()?.scores.get(name).copied()
+}
+
+/// Settings that were chosen, in words.
+pub(crate) fn chosen(entry: &ProbeEntry) -> Option<String> {
+    let chosen = entry.chosen.as_ref()?;
+    let settings = match (chosen.c, chosen.neighbours, chosen.knn_temperature) {
+        (Some(c), ..) => format!("C = {c}"),
+        (_, Some(k), Some(t)) => format!("{k} neighbours, temperature {t}"),
+        _ => return None,
+    };
+    let score = number::percent(chosen.score);
+    Some(format!("{settings}, chosen: {score} on the rows for that."))
 }
 
 /// A difference of shares in words, as in "12.1 points above".

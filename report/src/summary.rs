@@ -190,6 +190,7 @@ fn probe(report: &ProbeReport) -> Option<String> {
             let name = match c.name.as_str() {
                 "majority" => "the majority class".to_owned(),
                 "random_encoder" => "a random encoder".to_owned(),
+                "supervised" => "the same encoder trained with labels".to_owned(),
                 _ => score::label(&c.name).to_lowercase(),
             };
             format!(

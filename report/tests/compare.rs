@@ -105,6 +105,18 @@ fn controls_stand_beside_the_arms_and_are_named_where_no_arm_reaches_them() {
         ),
         "{remark}"
     );
+
+    // That labels help is no remark on the arms.
+    for seed in 0..8 {
+        let run = format!("runs/b32-random-s{seed}/probe/notes4.json");
+        let path = folder.path().join(run);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("band_statistics", "supervised")).unwrap();
+    }
+    let beaten = judge::judge(&read(folder.path()));
+    assert!(beaten.remarks.is_empty(), "{:?}", beaten.remarks);
+    let is_shown = |c: &ControlResult| c.control == "supervised" && c.mean > 0.92;
+    assert!(beaten.controls.iter().any(is_shown));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use chipmill_report::{ReportError, RunFolder, html, write_report};
 use chipmill_schemas::config::{LossKind, PretrainConfig, WeightGradient};
-use chipmill_schemas::probe::Scores;
-use chipmill_schemas::run::{MetricsRow, RunState};
+use chipmill_schemas::probe::{Choose, Chosen, Intervals, ProbeEntry, Scores};
+use chipmill_schemas::run::{InitialWeights, MetricsRow, RunState};
 
 use crate::{drawing, made};
 
@@ -58,7 +58,7 @@ fn a_whole_run_is_summed_up_in_sentences_to_quote() {
          --run runs/small-seed-3-again --device cpu",
         "chipmill probe --run runs/small-seed-3-again --store data/sample-v1.zarr --task notes4 \
          --split i_mod_3",
-        "--labels 19 --split official --set c=0.5",
+        "--labels 19 --split official --choose fixed --set c=0.5",
         "Left out: 17 with several of the classes.",
     ] {
         assert!(text.contains(sentence), "no `{sentence}` in {text}");
@@ -222,6 +222,68 @@ fn every_loss_and_kind_of_view_has_its_words() {
     assert!(text.contains(sentence), "{text}");
     assert!(
         text.contains("of the bands B04, B03, with no augmentations."),
+        "{text}"
+    );
+}
+
+#[test]
+fn intervals_and_chosen_settings_stand_beside_the_scores_they_belong_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut probe = made::probe_notes4();
+    let bounds = |entry: &ProbeEntry, behind| Intervals {
+        resamples: 1_000,
+        scores: entry
+            .scores
+            .named()
+            .into_iter()
+            .map(|(name, v)| (name.to_owned(), [v - 0.05, v + 0.03]))
+            .collect(),
+        ap_by_class: Vec::new(),
+        behind,
+    };
+    probe.config.choose = Choose::Validation;
+    for (place, entry) in probe.entries.iter_mut().enumerate() {
+        entry.intervals = Some(bounds(entry, (place > 0).then_some([-0.011, 0.042])));
+        entry.chosen = Some(Chosen {
+            rows: 120,
+            score: 0.875,
+            c: Some(0.01),
+            ..Chosen::default()
+        });
+    }
+    let write = |environment| {
+        made::write(
+            folder.path(),
+            &made::config(),
+            environment,
+            None,
+            &[],
+            &[probe.clone()],
+        )
+        .unwrap();
+        words(&report(folder.path()))
+    };
+    let text = write(None);
+    for sentence in [
+        "an accuracy of 85.3 % (95 % interval 80.3 to 88.3) on 300 test patches",
+        "C, and kNN's neighbours and temperature, were chosen on the validation rows.",
+        "C = 0.01, chosen: 87.5 % on the rows for that.",
+        "85.3 %80.3 to 88.3",
+        "\u{2212}1.1 to +4.2",
+        "1,000 resamples of the test patches",
+        "--choose validation",
+    ] {
+        assert!(text.contains(sentence), "no `{sentence}` in {text}");
+    }
+    // Weights from elsewhere are part of how to repeat it.
+    let mut environment = made::environment();
+    environment.initial_weights = Some(InitialWeights {
+        path: "resnet.safetensors".to_owned(),
+        blake3: "ab".repeat(32),
+    });
+    let text = write(Some(&environment));
+    assert!(
+        text.contains("--weights resnet.safetensors --device cpu"),
         "{text}"
     );
 }

@@ -1,9 +1,15 @@
 //! Probes: what is asked and what comes out.
 
+mod result;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
+pub use result::{
+    Chosen, Intervals, MultiLabelScores, ProbeEntry, ProbeReport, RowCounts, Scores,
+    SingleLabelScores,
+};
 
 /// How rows are divided for a probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,12 +44,90 @@ impl ProbeSplit {
     }
 }
 
+/// How the settings of classifiers are found: C, and the neighbours and temperature of kNN. The test rows
+/// have no part in it; they are predicted once, by a classifier fitted on all train rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Choose {
+    /// `c`, `neighbours` and `knn_temperature` as they stand.
+    #[default]
+    Fixed,
+    /// Of a grid, those with the best headline score on the split's validation rows.
+    Validation,
+    /// Of a grid, those with the best headline score on a third of the train rows, held out by the rule
+    /// of the split (`official`: a third of each class), while candidates are fitted on the rest.
+    Holdout,
+}
+
+impl Choose {
+    /// The name in configurations and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Validation => "validation",
+            Self::Holdout => "holdout",
+        }
+    }
+}
+
+/// What the supervised control sees of a patch while it is trained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisedView {
+    /// The view that features are computed on.
+    Plain,
+    /// The same, mirrored and turned at random: classes of land cover do not change with that.
+    #[default]
+    Flips,
+    /// The run's own augmentation (that of its first view, where views differ).
+    Run,
+}
+
+impl SupervisedView {
+    /// What it is, in words.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Plain => "views not augmented",
+            Self::Flips => "views mirrored and turned by quarters at random",
+            Self::Run => "views augmented as the run's",
+        }
+    }
+}
+
+/// The supervised control: the run's encoder from its initial weights, trained with the labels of the
+/// probe's train rows. It has the run's optimiser, the learning rate falling to 0 as half a cosine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SupervisedConfig {
+    /// Passes over the train rows; the last one is taken, whatever its scores.
+    pub epochs: u32,
+    /// Patches in a training step; all train rows where they are fewer.
+    pub batch_size: u32,
+    /// What it sees of a patch.
+    pub view: SupervisedView,
+}
+
+impl Default for SupervisedConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            batch_size: 32,
+            view: SupervisedView::default(),
+        }
+    }
+}
+
 /// A probe of frozen features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProbeConfig {
     /// How rows are divided.
     pub split: ProbeSplit,
+    /// Whether the next three are as they stand or chosen from grids. A comparison has them fixed unless
+    /// it says otherwise; `chipmill probe` chooses them where the split has validation rows.
+    pub choose: Choose,
     /// Inverse strength of the L2 penalty: minimises `0.5 |W|² + C sum CE`, intercepts free.
     pub c: f64,
     /// Neighbours of the kNN probe.
@@ -54,22 +138,37 @@ pub struct ProbeConfig {
     pub seed: u64,
     /// Patches in a forward pass.
     pub batch_size: u32,
+    /// Resamples of the test rows that 95 % intervals are taken from; 0 means no intervals.
+    pub resamples: u32,
+    /// The supervised control, which takes a training of its own; without this table there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supervised: Option<SupervisedConfig>,
 }
 
 impl Default for ProbeConfig {
     fn default() -> Self {
         Self {
             split: ProbeSplit::Official,
+            choose: Choose::Fixed,
             c: 1.0,
             neighbours: 20,
             knn_temperature: 0.1,
             seed: 0,
             batch_size: 128,
+            resamples: 1_000,
+            supervised: None,
         }
     }
 }
 
 impl ProbeConfig {
+    /// Candidates for `c`, from the strongest penalty on: of equal scores the first is taken.
+    pub const C_GRID: [f64; 7] = [1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0];
+    /// Candidates for `neighbours`; more than there are train rows means all of them.
+    pub const NEIGHBOURS_GRID: [u32; 7] = [1, 5, 10, 20, 50, 100, 200];
+    /// Candidates for `knn_temperature`, with each of the above.
+    pub const KNN_TEMPERATURE_GRID: [f64; 4] = [0.03, 0.1, 0.3, 1.0];
+
     /// Checks ranges that types cannot hold.
     ///
     /// # Errors
@@ -95,113 +194,16 @@ impl ProbeConfig {
                 "expected 1 or more".to_owned(),
             ));
         }
+        // Batch norm has no variance of one patch.
+        let supervised = self.supervised.unwrap_or_default();
+        if supervised.epochs == 0 || supervised.batch_size < 2 {
+            return Err(bad(
+                "supervised.epochs, supervised.batch_size",
+                "expected 1 or more, and 2 or more".to_owned(),
+            ));
+        }
         Ok(())
     }
-}
-
-/// Rows used by a probe.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RowCounts {
-    /// Fitted on.
-    pub train: u64,
-    /// Chosen on (0 where the split has none).
-    pub validation: u64,
-    /// Tested on.
-    pub test: u64,
-    /// Left out: two or more of the task's classes.
-    pub several_classes: u64,
-    /// Left out: labels or split unknown.
-    pub unknown: u64,
-}
-
-/// Scores of a single-label classifier on the test rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct SingleLabelScores {
-    /// Share of rows whose class was predicted.
-    pub accuracy: f64,
-    /// Mean over classes of the recall.
-    pub balanced_accuracy: f64,
-    /// Mean over classes of F1.
-    pub macro_f1: f64,
-    /// `confusion[truth][prediction]`, in class order.
-    pub confusion: Vec<Vec<u64>>,
-}
-
-/// Scores of a multi-label classifier on the test rows. Classes without a positive test row are left
-/// out of the macro means.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct MultiLabelScores {
-    /// Average precision over all row-class pairs pooled.
-    pub micro_ap: f64,
-    /// Mean over classes of average precision.
-    pub macro_ap: f64,
-    /// F1 over all pairs pooled, threshold 0.5.
-    pub micro_f1: f64,
-    /// Mean over classes of F1, threshold 0.5.
-    pub macro_f1: f64,
-    /// Classes in the macro means.
-    pub scored_classes: u64,
-    /// Average precision by class, `None` without a positive test row.
-    pub ap_by_class: Vec<Option<f64>>,
-}
-
-/// Scores, by the kind of target.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Scores {
-    /// One class a row.
-    SingleLabel(SingleLabelScores),
-    /// Any number of labels a row.
-    MultiLabel(MultiLabelScores),
-}
-
-impl Scores {
-    /// The one figure that stands for the rest: accuracy, or macro average precision.
-    #[must_use]
-    pub const fn headline(&self) -> f64 {
-        match self {
-            Self::SingleLabel(s) => s.accuracy,
-            Self::MultiLabel(s) => s.macro_ap,
-        }
-    }
-
-    /// Name of the headline figure.
-    #[must_use]
-    pub const fn headline_name(&self) -> &'static str {
-        match self {
-            Self::SingleLabel(_) => "accuracy",
-            Self::MultiLabel(_) => "macro AP",
-        }
-    }
-}
-
-/// One line of a probe's table: the encoder, or a control.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ProbeEntry {
-    /// `encoder`, `encoder_one_vs_rest`, `encoder_knn`, `random_encoder`, `band_statistics` or
-    /// `majority`.
-    pub name: String,
-    /// What it is, in a sentence.
-    pub description: String,
-    /// Its scores on the test rows.
-    pub scores: Scores,
-}
-
-/// The result of a probe, `probe/<target>.json` in the run folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ProbeReport {
-    /// The task's name, or `labels-19` / `labels-43`.
-    pub target: String,
-    /// Class names in order.
-    pub classes: Vec<String>,
-    /// Step of the checkpoint.
-    pub step: u64,
-    /// Settings.
-    pub config: ProbeConfig,
-    /// Rows used.
-    pub rows: RowCounts,
-    /// The encoder first, then the controls.
-    pub entries: Vec<ProbeEntry>,
 }
 
 #[cfg(test)]

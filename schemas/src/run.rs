@@ -188,6 +188,15 @@ pub struct RunStatus {
     pub collapsed_since: Option<u64>,
 }
 
+/// A file of encoder weights that a run began with, in place of those of its seed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InitialWeights {
+    /// Where it lay.
+    pub path: String,
+    /// BLAKE3 of its bytes (hex).
+    pub blake3: String,
+}
+
 /// `environment.json`: where and with what a run was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
@@ -213,6 +222,9 @@ pub struct Environment {
     pub patches: u64,
     /// Parameters of encoder and projection head.
     pub parameters: u64,
+    /// The weights that it began with, where they came from a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_weights: Option<InitialWeights>,
 }
 
 #[cfg(test)]

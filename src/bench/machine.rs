@@ -57,10 +57,20 @@ fn load() -> Option<f64> {
     text.split_whitespace().next()?.parse().ok()
 }
 
+/// The memory that this process has resident now, in bytes, where Linux tells it.
+#[cfg(feature = "train")]
+pub(crate) fn resident_memory() -> Option<u64> {
+    status_bytes("VmRSS:")
+}
+
 /// The most memory that this process has had resident so far, in bytes, where Linux tells it.
 pub(crate) fn peak_memory() -> Option<u64> {
+    status_bytes("VmHWM:")
+}
+
+fn status_bytes(field: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let line = text.lines().find(|l| l.starts_with(field))?;
     let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -13,6 +13,8 @@ mod read;
 mod reading;
 mod rendering;
 mod roofline;
+#[cfg(feature = "train")]
+mod train;
 
 use chipmill_pipeline::SimdPath;
 use chipmill_schemas::config::{BandChoice, NamedBands, ViewType};
@@ -21,7 +23,7 @@ use serde::Serialize;
 
 use crate::exit::Outcome;
 
-/// Measure this machine on a store of yours. Every figure is a median over repeats, and comes with
+/// Measure this machine, mostly on a store of yours. Every figure is a median over repeats, and comes with
 /// the machine it was taken on; compare figures of one sitting, and CPU time rather than wall time
 /// where other work runs beside.
 #[derive(Debug, clap::Args)]
@@ -38,6 +40,8 @@ enum What {
     Loader(loader::Args),
     Open(open::Args),
     Large(large::Args),
+    #[cfg(feature = "train")]
+    Train(train::Args),
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
@@ -47,6 +51,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         What::Loader(args) => loader::run(args),
         What::Open(args) => open::run(args),
         What::Large(args) => large::run(args),
+        #[cfg(feature = "train")]
+        What::Train(args) => train::run(args),
     }
 }
 

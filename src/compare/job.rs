@@ -148,6 +148,7 @@ impl<'a> Job<'a> {
             run: path,
             device: self.device,
             tasks: &self.tasks,
+            weights: None,
             probe: during.as_ref(),
             progress: shown,
             stop: self.stop,

@@ -1,4 +1,7 @@
-//! Features of many patches, streamed into one safetensors file.
+//! Features of many patches, streamed into one file.
+//!
+//! A name that ends in `.parquet` gets a table with the columns `patch_id` (string), `row` (u32) and
+//! `features` (a list of f32 of fixed length), compressed with zstd. Every other one is safetensors:
 //!
 //! | tensor | dtype, shape | holds |
 //! |---|---|---|
@@ -6,8 +9,10 @@
 //! | `rows` | U32 `[n]` | rows of the store |
 //! | `patch_id` | U8 `[n, w]` | patch ids, ASCII, filled up with zeros (`numpy`: `.view("S<w>")`) |
 //!
-//! The metadata name the encoder: `step`, `config_digest`, `store_digest`, `writer`. Memory does not grow
+//! The metadata of both name the encoder: `step`, `config_digest`, `store_digest`, `writer`. Memory does not grow
 //! with the number of patches; the file appears whole or not at all.
+
+mod columns;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -15,13 +20,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use chipmill_store::StoreReader;
+use parquet::errors::ParquetError;
 use serde::Serialize;
 use serde_json::json;
+
+use columns::Columns;
 
 use crate::device::parse_device;
 use crate::environment::config_digest;
 use crate::error::{TrainError, io_error};
 use crate::features::{Extraction, trained_encoder};
+use crate::model::Encoder;
 use crate::run_dir::RunDir;
 
 /// What is embedded with what.
@@ -70,7 +79,6 @@ impl Embed<'_> {
         let device = parse_device(self.device)?;
         let (encoder, step) = trained_encoder(&run, &config, &device)?;
         let ids = self.ids(rows)?;
-        let dim = encoder.features();
         let metadata = json!({
             "writer": format!("chipmill {}", env!("CARGO_PKG_VERSION")),
             "step": step.to_string(),
@@ -84,24 +92,25 @@ impl Embed<'_> {
             device: &device,
             stop: self.stop,
         };
-        let mut part = Part::begin(out)?;
-        part.write(&header(rows.len(), dim, ids.width, &metadata))?;
-        let mut done = 0;
-        extraction.each(&encoder, rows, |patches, values| {
-            done += patches.len();
-            told(done);
-            values
-                .iter()
-                .try_for_each(|value| part.write(&value.to_le_bytes()))
-        })?;
-        rows.iter()
-            .try_for_each(|row| part.write(&row.to_le_bytes()))?;
-        part.write(&ids.bytes)?;
-        part.finish()?;
+        let work = Work {
+            extraction,
+            encoder: &encoder,
+            rows,
+            metadata: &metadata,
+        };
+        let part = Part::begin(out)?;
+        if out
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
+        {
+            work.table(part, told)?;
+        } else {
+            work.tensors(part, &ids, told)?;
+        }
         Ok(Embedded {
             path: out.to_owned(),
             patches: rows.len(),
-            dim,
+            dim: encoder.features(),
             step,
         })
     }
@@ -121,6 +130,66 @@ impl Embed<'_> {
             to[..id.len()].copy_from_slice(id.as_bytes());
         }
         Ok(Ids { width, bytes })
+    }
+}
+
+/// Which features go into a file.
+struct Work<'a> {
+    extraction: Extraction<'a>,
+    encoder: &'a Encoder,
+    rows: &'a [u32],
+    metadata: &'a serde_json::Value,
+}
+
+impl Work<'_> {
+    fn tensors(
+        &self,
+        mut part: Part<'_>,
+        ids: &Ids,
+        told: impl Fn(usize),
+    ) -> Result<(), TrainError> {
+        let (rows, dim) = (self.rows, self.encoder.features());
+        part.write(&header(rows.len(), dim, ids.width, self.metadata))?;
+        self.each(told, |_, values| {
+            let mut bytes = values.iter().map(|value| value.to_le_bytes());
+            bytes.try_for_each(|bytes| part.write(&bytes))
+        })?;
+        rows.iter()
+            .try_for_each(|row| part.write(&row.to_le_bytes()))?;
+        part.write(&ids.bytes)?;
+        part.finish()
+    }
+
+    fn table(&self, mut part: Part<'_>, told: impl Fn(usize)) -> Result<(), TrainError> {
+        let out = part.out;
+        let failed = |e: ParquetError| io_error("write", out)(std::io::Error::other(e));
+        if let Some(file) = &mut part.file {
+            let dim = self.encoder.features();
+            let mut columns = Columns::begin(file, dim, self.metadata).map_err(failed)?;
+            let table = self.extraction.store.table();
+            self.each(told, |rows, values| {
+                let id = |&row: &u32| table.id(row as usize).unwrap_or_default();
+                let ids: Vec<&str> = rows.iter().map(id).collect();
+                columns.write(rows, &ids, values).map_err(failed)
+            })?;
+            columns.finish().map_err(failed)?;
+        }
+        part.finish()
+    }
+
+    /// Rows and their features, batch by batch; `told` is given the number of patches done.
+    fn each(
+        &self,
+        told: impl Fn(usize),
+        mut take: impl FnMut(&[u32], &[f32]) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let mut done = 0;
+        self.extraction
+            .each(self.encoder, self.rows, |rows, values| {
+                done += rows.len();
+                told(done);
+                take(rows, values)
+            })
     }
 }
 

@@ -101,6 +101,14 @@ pub enum TrainError {
     /// The batch has no loss.
     #[error(transparent)]
     Loss(#[from] LossError),
+    /// Weights from elsewhere do not fit the encoder.
+    #[error("weights {} do not fit the encoder: {reason}", path.display())]
+    ForeignWeights {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: WeightsError,
+    },
     /// Weights cannot be taken from the device.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -216,6 +224,17 @@ pub enum TrainError {
     FeatureNotFinite {
         /// The patch.
         patch: String,
+    },
+    /// The supervised control diverged.
+    #[error(
+        "step {step} of the supervised control: the loss is {loss}; it has the run's optimiser: probe \
+         without it, or a run with a smaller `optimizer.learning_rate`"
+    )]
+    SupervisedDiverged {
+        /// The step, from 1.
+        step: usize,
+        /// Its loss.
+        loss: f32,
     },
     /// The probe cannot be done on this store.
     #[error(transparent)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use chipmill_pipeline::{Batch, KeepLast, Loader, LoaderError, LoaderSpec, Order};
-use chipmill_schemas::config::{OnCorrupt, PretrainConfig};
+use chipmill_schemas::config::{OnCorrupt, PretrainConfig, ViewConfig};
 use chipmill_store::StoreReader;
 
 use crate::checkpoint::Checkpoints;
@@ -105,7 +105,8 @@ impl Extraction<'_> {
         rows: &[u32],
         mut take: impl FnMut(&[u32], &[f32]) -> Result<(), TrainError>,
     ) -> Result<(), TrainError> {
-        for batch in self.loader(rows, self.batch_size, Order::Sequential)? {
+        let view = self.config.view.evaluation();
+        for batch in self.loader(rows, view, self.batch_size, Order::Sequential)? {
             let batch = self.unless_stopped(batch)?;
             let features = encoder.forward(upload_view(&batch, 0, self.device));
             let features: Vec<f32> = features.try_into_vec_as().map_err(readback("features"))?;
@@ -126,8 +127,20 @@ impl Extraction<'_> {
     pub fn random_encoder(&self, rows: &[u32]) -> Result<Encoder, TrainError> {
         let training = self.device.clone().autodiff();
         let encoder = initial_model(self.config, &training).encoder;
+        self.calibrated(&encoder, rows)
+    }
+
+    /// The inference form of an encoder in training, its running statistics set to un-augmented views
+    /// of `rows`; no weight changes.
+    pub(crate) fn calibrated(
+        &self,
+        encoder: &Encoder,
+        rows: &[u32],
+    ) -> Result<Encoder, TrainError> {
+        let training = self.device.clone().autodiff();
         let batch_size = rows.len().min(CALIBRATION_BATCH);
-        let loader = self.loader(rows, batch_size, Order::Shuffled)?;
+        let view = self.config.view.evaluation();
+        let loader = self.loader(rows, view, batch_size, Order::Shuffled)?;
         for batch in loader.take(CALIBRATION_BATCHES) {
             let batch = self.unless_stopped(batch)?;
             let _: Tensor<2> = encoder.forward(upload_view(&batch, 0, &training));
@@ -135,13 +148,19 @@ impl Extraction<'_> {
         Ok(encoder.valid())
     }
 
-    /// Endless and in whole batches when shuffled, once and complete when sequential.
-    fn loader(&self, rows: &[u32], batch_size: usize, order: Order) -> Result<Loader, TrainError> {
+    /// Batches of one view. Endless and in whole batches when shuffled, once and complete when
+    /// sequential.
+    pub(crate) fn loader(
+        &self,
+        rows: &[u32],
+        view: ViewConfig,
+        batch_size: usize,
+        order: Order,
+    ) -> Result<Loader, TrainError> {
         let (keep_last, epochs) = match order {
             Order::Sequential => (KeepLast::Keep, Some(1)),
             Order::Shuffled | Order::Pages(_) => (KeepLast::Drop, None),
         };
-        let view = self.config.view.evaluation();
         let spec = LoaderSpec {
             views: 1,
             batch_size,
@@ -156,7 +175,10 @@ impl Extraction<'_> {
         Ok(Loader::start(self.store.clone(), spec)?)
     }
 
-    fn unless_stopped(&self, batch: Result<Batch, LoaderError>) -> Result<Batch, TrainError> {
+    pub(crate) fn unless_stopped(
+        &self,
+        batch: Result<Batch, LoaderError>,
+    ) -> Result<Batch, TrainError> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(TrainError::Stopped);
         }

@@ -5,6 +5,7 @@ pub mod device;
 pub mod embed;
 pub mod environment;
 mod error;
+pub mod exchange;
 pub mod features;
 mod init;
 pub mod loss;
@@ -19,6 +20,7 @@ pub mod run_dir;
 pub mod schedule;
 pub mod study;
 pub mod trainer;
+pub mod workload;
 
 pub use device::{DeviceError, devices, parse_device, parse_devices};
 pub use error::TrainError;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use chipmill_pipeline::{Loader, LoaderSpec, LoaderState};
 use chipmill_schemas::config::PretrainConfig;
@@ -17,6 +18,7 @@ use crate::checkpoint::{Checkpoint, Checkpoints};
 use crate::device::{first_device, parse_devices};
 use crate::environment;
 use crate::error::TrainError;
+use crate::exchange::{initial_weights, save_initial, with_weights};
 use crate::model::{ContrastiveModel, weights};
 use crate::optim::Optimizer;
 use crate::probe::{ProbeDuring, Watch};
@@ -37,6 +39,8 @@ pub struct Pretrain<'a> {
     pub device: &'a str,
     /// Tasks from files, known to `selection.exclude_task` besides the built-in ones.
     pub tasks: &'a [Task],
+    /// A file of encoder weights that a new run begins with, in place of those of its seed.
+    pub weights: Option<&'a Path>,
     /// A probe while the run is at work, on the same store.
     pub probe: Option<&'a ProbeDuring>,
     /// Told of the progress.
@@ -85,19 +89,28 @@ impl<'p> Pretrain<'p> {
         RunDir::check_vacant(self.run)?;
         let devices = self.devices(config)?;
         let selected = self.select(config, self.tasks)?;
+        let mut state = initial_state(config, &devices[0]);
+        if let Some(path) = self.weights {
+            state.model.encoder = with_weights(state.model.encoder, path)?;
+        }
         let ready = Ready {
             config,
             loader: self.loader(config, &selected, LoaderState::default())?,
-            state: initial_state(config, &devices[0]),
+            watch: self.watch(self.weights.map(|_| &state))?,
+            state,
             devices,
-            watch: self.watch()?,
             selected,
-            saved: None,
+            saved: self.weights.map(|_| 0),
             collapsed_since: None,
         };
         let (run, _lock) = RunDir::create(self.run, config)?;
         if let Some(task) = &ready.selected.excluded {
             run.write_task(task)?;
+        }
+        if self.weights.is_some() {
+            // What a resume before the first checkpoint would otherwise not know.
+            let digest = &ready.selected.digest;
+            save_initial(&run, self.store, config, digest, &ready.state.model)?;
         }
         self.train(&run, 0, ready)
     }
@@ -160,9 +173,9 @@ impl<'p> Pretrain<'p> {
         Ok(Ready {
             config,
             loader: self.loader(config, &selected, position)?,
+            watch: self.watch(checkpoint.filter(|c| c.meta.step == 0).map(|_| &state))?,
             state,
             devices,
-            watch: self.watch()?,
             selected,
             saved: checkpoint.map(|c| c.meta.step),
             collapsed_since: None,
@@ -185,8 +198,10 @@ impl<'p> Pretrain<'p> {
         Ok(devices.into_iter().map(Device::autodiff).collect())
     }
 
-    fn watch(&self) -> Result<Option<Watch<'p>>, TrainError> {
-        let of = |asked| Watch::new(asked, self.store, first_device(self.device)?);
+    /// `own` is the beginning of a run that does not begin with the weights of its seed.
+    fn watch(&self, own: Option<&Progressing>) -> Result<Option<Watch<'p>>, TrainError> {
+        let initial = own.map(|state| state.model.valid().encoder);
+        let of = |asked| Watch::new(asked, self.store, first_device(self.device)?, initial);
         self.probe.map(of).transpose()
     }
 
@@ -252,7 +267,13 @@ impl<'p> Pretrain<'p> {
     }
 
     fn train(&self, run: &RunDir, attempt: u32, ready: Ready<'_>) -> Result<RunStatus, TrainError> {
+        let initial_weights = match self.weights {
+            Some(path) => Some(initial_weights(path)?),
+            // A resume keeps what the beginning noted.
+            None => run.environment()?.and_then(|e| e.initial_weights),
+        };
         run.write_environment(&Environment {
+            initial_weights,
             store_digest: self.store.digest().to_owned(),
             config_digest: environment::config_digest(ready.config),
             patches: ready.selected.rows.len() as u64,

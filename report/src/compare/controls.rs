@@ -12,6 +12,9 @@ use crate::number::percent;
 use crate::score;
 use crate::statistics::{mean, std};
 
+/// The control that is trained with labels for the task itself: to be below it is no surprise.
+const SUPERVISED: &str = "supervised";
+
 /// Every control that some run's probe has, in the probes' order. The random encoder is left to its arm
 /// where the experiment has one.
 pub(super) fn controls(folder: &ComparisonFolder) -> Vec<ControlResult> {
@@ -64,7 +67,7 @@ pub(super) fn remark(experiment: &ExperimentConfig, report: &ComparisonReport) -
     let above: Vec<String> = report
         .controls
         .iter()
-        .filter(|c| c.endpoint == report.primary && c.mean > best.0)
+        .filter(|c| c.endpoint == report.primary && c.control != SUPERVISED && c.mean > best.0)
         .map(|c| {
             format!(
                 "{} ({})",

@@ -1,10 +1,10 @@
 //! Probes: a table of all scores, and their figures.
 
-use chipmill_schemas::probe::{ProbeReport, Scores};
+use chipmill_schemas::probe::{Choose, ProbeEntry, ProbeReport, Scores};
 use maud::{Markup, html};
 
 use super::figure_box;
-use crate::number::{counted, grouped, percent, points};
+use crate::number::{counted, fixed, grouped, percent, points};
 use crate::read::RunFolder;
 use crate::{figures, score};
 
@@ -56,11 +56,32 @@ fn rows(report: &ProbeReport) -> String {
     if !left_out.is_empty() {
         text += &format!(" Left out: {}.", left_out.join(", "));
     }
-    text += &format!(
-        " Logistic regression with C = {}; kNN with {} neighbours at temperature {}.",
-        config.c, config.neighbours, config.knn_temperature
-    );
+    text += &settings(report);
+    let resamples = report.entries.iter().find_map(|e| e.intervals.as_ref());
+    if let Some(intervals) = resamples {
+        text += &format!(
+            " In small print: 95 % bootstrap intervals, {} resamples of the test patches, which say \
+             nothing of other seeds; differences on the same resamples.",
+            grouped(intervals.resamples.into())
+        );
+    }
     text
+}
+
+/// Fixed settings, or what the chosen ones were chosen on.
+fn settings(report: &ProbeReport) -> String {
+    let config = &report.config;
+    let on = match config.choose {
+        Choose::Fixed => {
+            return format!(
+                " Logistic regression with C = {}; kNN with {} neighbours at temperature {}.",
+                config.c, config.neighbours, config.knn_temperature
+            );
+        }
+        Choose::Validation => "the validation rows",
+        Choose::Holdout => "a held-out third of the rows fitted on",
+    };
+    format!(" C, and kNN's neighbours and temperature, were chosen on {on}.")
 }
 
 fn table(report: &ProbeReport) -> Markup {
@@ -83,13 +104,22 @@ fn table(report: &ProbeReport) -> Markup {
                             th scope="row" {
                                 (score::label(&entry.name))
                                 span.what { (entry.description) }
+                                @if let Some(chosen) = score::chosen(entry) {
+                                    span.what { (chosen) }
+                                }
                             }
                             @for (name, _) in &columns {
-                                td.number data-name=(name) { (cell(&entry.scores, name)) }
+                                td.number data-name=(name) {
+                                    (cell(&entry.scores, name))
+                                    (small(bounds(entry, name), |v| fixed(v * 100.0, 1)))
+                                }
                             }
                             td.number data-name=(AHEAD) {
                                 @match lead.filter(|_| subject != Some(entry)) {
-                                    Some(lead) => (points(lead - entry.scores.headline())),
+                                    Some(lead) => {
+                                        (points(lead - entry.scores.headline()))
+                                        (small(behind(entry), points))
+                                    }
                                     None => "",
                                 }
                             }
@@ -106,7 +136,28 @@ fn cell(scores: &Scores, name: &str) -> String {
     found.map_or_else(|| "\u{2013}".to_owned(), |(_, value)| percent(value))
 }
 
-/// Every figure of the scores, the headline first.
+/// An interval below a figure.
+fn small(bounds: Option<[f64; 2]>, text: impl Fn(f64) -> String) -> Markup {
+    html! {
+        @if let Some([low, high]) = bounds {
+            span.what { (text(low)) " to " (text(high)) }
+        }
+    }
+}
+
+/// The interval of a column's figure.
+fn bounds(entry: &ProbeEntry, column: &str) -> Option<[f64; 2]> {
+    let place = columns(&entry.scores)
+        .iter()
+        .position(|(name, _)| *name == column)?;
+    score::bootstrap(entry, entry.scores.named().get(place)?.0)
+}
+
+fn behind(entry: &ProbeEntry) -> Option<[f64; 2]> {
+    entry.intervals.as_ref()?.behind
+}
+
+/// Every figure of the scores, in the order of [`Scores::named`].
 fn columns(scores: &Scores) -> Vec<(&'static str, f64)> {
     match scores {
         Scores::SingleLabel(s) => vec![

@@ -179,7 +179,17 @@ fn commands(run: &RunFolder, called: &[String]) -> String {
     let mut pretrain = vec![
         "pretrain", "--store", &store, "--config", &config, "--run", &again,
     ];
-    if let Some(e) = run.environment.as_ref().filter(|e| !e.device.is_empty()) {
+    let weights = run
+        .environment
+        .as_ref()
+        .and_then(|e| e.initial_weights.as_ref());
+    if let Some(weights) = weights {
+        pretrain.extend(["--weights", &weights.path]);
+    }
+    // Nothing was trained: the weights were imported.
+    if weights.is_some() && run.status.as_ref().is_some_and(|s| s.max_steps == 0) {
+        pretrain[0] = "import";
+    } else if let Some(e) = run.environment.as_ref().filter(|e| !e.device.is_empty()) {
         pretrain.extend(["--device", &e.device]);
     }
     let mut lines = vec![command(&pretrain)];
@@ -196,7 +206,7 @@ fn probe_command(report: &ProbeReport, store: &str, folder: &str) -> String {
     let split = report.config.split.name();
     let mut words = vec!["probe", "--run", folder, "--store", store];
     words.extend(target);
-    words.extend(["--split", split]);
+    words.extend(["--split", split, "--choose", report.config.choose.name()]);
     let overrides = overrides(report);
     for change in &overrides {
         words.extend(["--set", change]);
@@ -212,7 +222,7 @@ fn overrides(report: &ProbeReport) -> Vec<String> {
     };
     let defaults = table(&ProbeConfig::default());
     let changed = |(key, value): &(&String, &toml::Value)| {
-        *key != "split" && defaults.get(*key) != Some(*value)
+        *key != "split" && *key != "choose" && defaults.get(*key) != Some(*value)
     };
     let settings = table(&report.config);
     let shown = settings

@@ -224,6 +224,8 @@ fn probe(experiment: &ExperimentConfig, run: &PlannedRun<'_>, step: u64) -> Prob
         } else {
             scores(value, 600)
         },
+        intervals: None,
+        chosen: None,
     };
     let mut entries = vec![
         entry("encoder", value),

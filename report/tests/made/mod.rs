@@ -70,6 +70,7 @@ pub(crate) fn environment() -> Environment {
         config_digest: "41d7e8a90b3c5f62".repeat(4),
         patches: 3_040,
         parameters: 786_304,
+        initial_weights: None,
     }
 }
 
@@ -107,6 +108,8 @@ fn entry(name: &str, description: &str, scores: Scores) -> ProbeEntry {
         name: name.to_owned(),
         description: description.to_owned(),
         scores,
+        intervals: None,
+        chosen: None,
     }
 }
 

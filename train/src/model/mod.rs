@@ -4,6 +4,7 @@
 //! the head below `projection.`.
 
 mod builder;
+mod classifier;
 mod encoder;
 mod named;
 mod projection;
@@ -18,6 +19,7 @@ use burn::tensor::{Device, Tensor};
 use chipmill_schemas::config::{EncoderConfig, ProjectionConfig};
 
 use builder::Builder;
+pub(crate) use classifier::Classifier;
 pub use encoder::Encoder;
 use encoder::{map_side, spatial_mean};
 pub(crate) use named::{NamePath, is_kernel};

@@ -299,7 +299,9 @@ fn weights_of_another_model_are_refused_by_name() {
         from_safetensors(small(1), &write(file, None).unwrap()).unwrap_err()
     };
     let kernel = file.remove("encoder.conv2.weight").unwrap();
-    assert!(matches!(load(&file), WeightsError::Missing { key } if key == "encoder.conv2.weight"));
+    assert!(
+        matches!(load(&file), WeightsError::Missing { keys } if keys == "`encoder.conv2.weight`")
+    );
     file.insert(
         "encoder.conv2.weight".to_owned(),
         HostTensor {

@@ -18,11 +18,11 @@ pub enum WeightsError {
     /// Not a safetensors file, or cut short.
     #[error("not a whole safetensors file: {0}")]
     Malformed(String),
-    /// The model has a parameter that the file lacks.
-    #[error("the file has no `{key}`, which the model has")]
+    /// The model has parameters that the file lacks.
+    #[error("the file has no {keys}, which the model has")]
     Missing {
-        /// Name of the parameter.
-        key: String,
+        /// Their names.
+        keys: String,
     },
     /// The file has tensors that the model lacks.
     #[error("the file has {keys}, which the model lacks")]
@@ -96,11 +96,20 @@ pub fn to_safetensors<M: Module>(model: &M) -> Result<Vec<u8>, WeightsError> {
 ///
 /// # Errors
 /// [`WeightsError`] naming the first tensor that is missing, unknown or of another shape.
-#[expect(clippy::needless_pass_by_value, reason = "the result takes its place")]
 pub fn from_safetensors<M: Module>(model: M, bytes: &[u8]) -> Result<M, WeightsError> {
+    put(model, read(bytes)?.0)
+}
+
+/// The same with tensors that are read already.
+#[expect(clippy::needless_pass_by_value, reason = "the result takes its place")]
+pub(crate) fn put<M: Module>(
+    model: M,
+    tensors: BTreeMap<String, HostTensor>,
+) -> Result<M, WeightsError> {
     let mut writer = Writer {
         path: NamePath::default(),
-        tensors: read(bytes)?.0,
+        tensors,
+        missing: Vec::new(),
         error: None,
     };
     // Running statistics are shared between clones and may have an update pending; `valid` gives
@@ -110,13 +119,29 @@ pub fn from_safetensors<M: Module>(model: M, bytes: &[u8]) -> Result<M, WeightsE
     if let Some(error) = writer.error {
         return Err(error);
     }
+    if !writer.missing.is_empty() {
+        return Err(WeightsError::Missing {
+            keys: quoted(&writer.missing),
+        });
+    }
     if writer.tensors.is_empty() {
         return Ok(if trains { model.train() } else { model });
     }
-    let keys: Vec<String> = writer.tensors.keys().map(|k| format!("`{k}`")).collect();
+    let keys: Vec<String> = writer.tensors.into_keys().collect();
     Err(WeightsError::Unexpected {
-        keys: keys.join(", "),
+        keys: quoted(&keys),
     })
+}
+
+/// Names for an error: the first of many.
+fn quoted(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`"));
+    let text = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
 }
 
 /// Named tensors to safetensors bytes, with one entry of metadata at most: the library writes
@@ -151,8 +176,23 @@ pub(crate) fn write(
 /// Named f32 tensors and the metadata.
 pub(crate) type Contents = (BTreeMap<String, HostTensor>, HashMap<String, String>);
 
+/// Names of the tensors in safetensors bytes.
+pub(crate) fn names(bytes: &[u8]) -> Result<Vec<String>, WeightsError> {
+    let file =
+        SafeTensors::deserialize(bytes).map_err(|e| WeightsError::Malformed(e.to_string()))?;
+    Ok(file.names().into_iter().map(str::to_owned).collect())
+}
+
 /// Reads safetensors bytes.
 pub(crate) fn read(bytes: &[u8]) -> Result<Contents, WeightsError> {
+    read_where(bytes, |_| true)
+}
+
+/// Reads the tensors of some names.
+pub(crate) fn read_where(
+    bytes: &[u8],
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Contents, WeightsError> {
     let malformed = |e: safetensors::SafeTensorError| WeightsError::Malformed(e.to_string());
     let file = SafeTensors::deserialize(bytes).map_err(malformed)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(malformed)?;
@@ -180,6 +220,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contents, WeightsError> {
     let tensors = file
         .tensors()
         .into_iter()
+        .filter(|(key, _)| wanted(key))
         .map(tensor)
         .collect::<Result<_, _>>()?;
     Ok((tensors, header.metadata().clone().unwrap_or_default()))
@@ -226,15 +267,18 @@ impl ModuleVisitor for Reader {
 struct Writer {
     path: NamePath,
     tensors: BTreeMap<String, HostTensor>,
+    /// Names that the model has and the file lacks.
+    missing: Vec<String>,
     error: Option<WeightsError>,
 }
 
 impl Writer {
-    /// The tensor that belongs here, in Burn's layout.
+    /// The tensor that belongs here, in Burn's layout; the old one where there is none.
     fn take<const D: usize>(&mut self, old: &Tensor<D>) -> Result<Tensor<D>, WeightsError> {
         let key = self.path.name();
         let Some(found) = self.tensors.remove(&key) else {
-            return Err(WeightsError::Missing { key });
+            self.missing.push(key);
+            return Ok(old.clone());
         };
         let found = if self.path.is_dense_kernel() {
             found.transposed()

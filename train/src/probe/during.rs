@@ -39,6 +39,8 @@ pub(crate) struct Watch<'a> {
     division: Division,
     store: &'a StoreReader,
     device: Device,
+    /// What the run begins with, where that is not the encoder of its seed.
+    initial: Option<Encoder>,
 }
 
 /// Set for nobody: a probe that was begun is ended, so that every curve has all its points.
@@ -53,6 +55,7 @@ impl<'a> Watch<'a> {
         asked: &'a ProbeDuring,
         store: &'a StoreReader,
         device: Device,
+        initial: Option<Encoder>,
     ) -> Result<Self, TrainError> {
         asked.config.validate()?;
         let rows = store.table().to_rows();
@@ -61,6 +64,7 @@ impl<'a> Watch<'a> {
             asked,
             store,
             device,
+            initial,
         })
     }
 
@@ -78,9 +82,9 @@ impl<'a> Watch<'a> {
     ) -> Result<(), TrainError> {
         let rows = self.division.used_rows();
         let features = self.extraction(config).features(encoder, &rows)?;
-        let table = self.division.table(features.dim, &features.values);
-        let c = self.asked.config.c;
-        note_linear(self.division.linear(&table, c)?, row);
+        let table = self.division.table(features.dim, features.values);
+        let asked = &self.asked.config;
+        note_linear(self.division.linear(&table, asked)?.judged.plain(), row);
         if !self.division.is_single_label() {
             return Ok(());
         }
@@ -88,25 +92,28 @@ impl<'a> Watch<'a> {
             match classifier {
                 ProbeClassifier::Multinomial => {}
                 ProbeClassifier::OneVsRest => {
-                    let scores = self.division.one_vs_rest(&table, c)?;
-                    row.probe_one_vs_rest = Some(scores.headline());
+                    let found = self.division.one_vs_rest(&table, asked)?;
+                    row.probe_one_vs_rest = Some(found.judged.plain().headline());
                 }
                 ProbeClassifier::Knn => {
-                    let scores = self.division.neighbours(&table, &self.asked.config);
-                    row.probe_knn = Some(scores.headline());
+                    let found = self.division.neighbours(&table, asked)?;
+                    row.probe_knn = Some(found.judged.plain().headline());
                 }
             }
         }
         Ok(())
     }
 
-    /// Scores the encoder that the run begins with, its batch norms set to the train rows, into a row
-    /// of step 0.
+    /// Scores the encoder that the run begins with into a row of step 0. The batch norms of one from a
+    /// seed are set to the train rows; those of weights from elsewhere are as they came.
     pub(crate) fn score_initial(
         &self,
         config: &PretrainConfig,
         row: &mut MetricsRow,
     ) -> Result<(), TrainError> {
+        if let Some(encoder) = &self.initial {
+            return self.score(config, encoder, row);
+        }
         let rows = self.division.train_rows();
         let encoder = self.extraction(config).random_encoder(&rows)?;
         self.score(config, &encoder, row)

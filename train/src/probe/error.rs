@@ -71,6 +71,33 @@ pub enum ProbeError {
         /// Train rows.
         train: usize,
     },
+    /// Settings are to be chosen on rows that are not there.
+    #[error(
+        "split `{split}` has no validation rows to choose settings on: choose them on a held-out third \
+         of the train rows (`--choose holdout`), or take the fixed ones (`--choose fixed`)"
+    )]
+    NoValidationRows {
+        /// The split.
+        split: &'static str,
+    },
+    /// The train rows cannot be divided once more.
+    #[error(
+        "no train rows can be held out to choose settings on (`--choose fixed` needs none): {0}"
+    )]
+    Holdout(#[source] SplitError),
+    /// Classes that cannot be learnt from the rest of the train rows.
+    #[error(
+        "no row of class {classes} of `{target}` is left among the {rows} train rows that candidates \
+         are fitted on: take fixed settings (`--choose fixed`), or a store with more patches"
+    )]
+    ClassHeldOut {
+        /// The task.
+        target: String,
+        /// Names of the classes.
+        classes: String,
+        /// Train rows that are not held out.
+        rows: usize,
+    },
     /// A classifier cannot be fitted.
     #[error(transparent)]
     Fit(#[from] FitError),

@@ -1,18 +1,14 @@
-//! One division of rows, one solver and one strength for every line of a probe's table.
+//! One division of rows for every line of a probe's table.
 
 use chipmill_schemas::label::LabelSet;
 use chipmill_schemas::patch::PatchRow;
-use chipmill_schemas::probe::{ProbeConfig, ProbeSplit, RowCounts, Scores};
-use ndarray::{Array2, Axis};
+use chipmill_schemas::probe::{Choose, ProbeConfig, ProbeSplit, RowCounts};
+use ndarray::Array2;
 
 use super::ProbeError;
-use super::linear::{Linear, Standardiser, best_classes};
+use super::methods::Trial;
 use super::split::{Parts, SplitError, SplitRow, divide};
 use super::targets::{ProbeTarget, TargetRows, Truth};
-use super::{knn, scores};
-
-/// Above it a label counts as predicted.
-const THRESHOLD: f64 = 0.5;
 
 /// The rows of a probe, divided.
 #[derive(Debug, Clone)]
@@ -20,15 +16,35 @@ pub(super) struct Division {
     rows: TargetRows,
     parts: Parts,
     classes: usize,
-    /// Positions of train and test rows, ascending: the rows that features are needed for.
+    /// Rows that settings are chosen with; `None` where they are fixed.
+    trial: Option<Trial>,
+    /// Positions of the rows that features are needed for, ascending.
     used: Vec<usize>,
 }
 
-/// Features of the train and the test rows, `[row, feature]`.
+/// Features of the rows that are used.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
-    train: Array2<f64>,
-    test: Array2<f64>,
+pub(super) struct Table<'a> {
+    /// Their positions, ascending.
+    used: &'a [usize],
+    dim: usize,
+    /// `[row, feature]`, row-major.
+    values: Vec<f32>,
+}
+
+impl Table<'_> {
+    /// Features of some of the rows, `[row, feature]`, in the order asked for.
+    pub(super) fn part(&self, positions: &[usize]) -> Array2<f64> {
+        let mut out = Array2::zeros((positions.len(), self.dim));
+        for (mut row, position) in out.rows_mut().into_iter().zip(positions) {
+            let at = self.used.partition_point(|used| used < position) * self.dim;
+            let values = &self.values[at..at + self.dim];
+            row.iter_mut()
+                .zip(values)
+                .for_each(|(to, &from)| *to = f64::from(from));
+        }
+        out
+    }
 }
 
 impl Division {
@@ -48,12 +64,17 @@ impl Division {
             .collect();
         let parts = divide(&looked_at, config.split, config.seed)
             .map_err(|e| without_split(e, config.split, &looked_at))?;
-        let mut used = [&parts.train[..], &parts.test[..]].concat();
+        let trial = trial(&parts, &looked_at, config)?;
+        let chosen_on = trial.as_ref().map_or(&[][..], |trial| &trial.judge[..]);
+        let mut used = [&parts.train[..], &parts.test[..], chosen_on].concat();
         used.sort_unstable();
+        // Rows held out of the train rows are train rows.
+        used.dedup();
         let division = Self {
             classes: target.classes().len(),
             rows,
             parts,
+            trial,
             used,
         };
         division.check_classes(target)?;
@@ -62,29 +83,51 @@ impl Division {
 
     /// A task whose class cannot be learnt is no task; of many labels, some may be absent.
     fn check_classes(&self, target: &ProbeTarget) -> Result<(), ProbeError> {
-        let names = target.classes();
-        let has_row = |class: usize| {
-            self.parts
-                .train
-                .iter()
-                .any(|&i| self.rows.truth.has(i, class))
+        let absent = self.absent(target, &self.parts.train);
+        if matches!(self.rows.truth, Truth::Multi(_)) {
+            if !absent.is_empty() {
+                tracing::warn!(classes = absent, "no train row has these labels");
+            }
+            return Ok(());
+        }
+        if !absent.is_empty() {
+            return Err(ProbeError::ClassWithoutTrainRow {
+                target: target.name(),
+                classes: absent,
+                train: self.parts.train.len(),
+            });
+        }
+        let Some(trial) = &self.trial else {
+            return Ok(());
         };
-        let absent: Vec<&str> = (0..self.classes)
-            .filter(|&class| !has_row(class))
-            .map(|class| names[class].as_str())
-            .collect();
+        let absent = self.absent(target, &trial.fit);
         if absent.is_empty() {
             return Ok(());
         }
-        if matches!(self.rows.truth, Truth::Multi(_)) {
-            tracing::warn!(classes = absent.join(", "), "no train row has these labels");
-            return Ok(());
-        }
-        Err(ProbeError::ClassWithoutTrainRow {
+        Err(ProbeError::ClassHeldOut {
             target: target.name(),
-            classes: absent.join(", "),
-            train: self.parts.train.len(),
+            classes: absent,
+            rows: trial.fit.len(),
         })
+    }
+
+    /// Names of the classes that none of some rows has.
+    fn absent(&self, target: &ProbeTarget, positions: &[usize]) -> String {
+        let has_row = |class: usize| positions.iter().any(|&i| self.rows.truth.has(i, class));
+        let names = target.classes().into_iter().enumerate();
+        let absent: Vec<String> = names
+            .filter(|(class, _)| !has_row(*class))
+            .map(|(_, name)| name)
+            .collect();
+        absent.join(", ")
+    }
+
+    pub(super) const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    pub(super) const fn trial(&self) -> Option<&Trial> {
+        self.trial.as_ref()
     }
 
     pub(super) fn counts(&self) -> RowCounts {
@@ -113,102 +156,75 @@ impl Division {
         self.parts.train.iter().map(row).collect()
     }
 
+    pub(super) const fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// 1 for the classes of some rows of the store, else 0: `[row, class]`, row-major. Rows that the
+    /// target is not known for have none.
+    pub(super) fn indicators(&self, rows: &[u32]) -> Vec<f32> {
+        let known = |row: &u32| self.rows.rows.binary_search(row).ok();
+        let has = |row, class| known(row).is_some_and(|i| self.rows.truth.has(i, class));
+        let one = |row| (0..self.classes).map(move |class| f32::from(u8::from(has(row, class))));
+        rows.iter().flat_map(one).collect()
+    }
+
     /// Test rows of the store, ascending, and their classes.
     pub(super) fn tested(&self) -> (Vec<u32>, Vec<LabelSet>) {
         let of = |&i: &usize| (self.rows.rows[i], self.rows.truth.classes(i));
         self.parts.test.iter().map(of).unzip()
     }
 
-    /// Sorts features of [`Self::used_rows`], `[row, dim]`, into train and test.
-    pub(super) fn table(&self, dim: usize, values: &[f32]) -> Table {
-        let part = |positions: &[usize]| {
-            let mut out = Array2::zeros((positions.len(), dim));
-            for (mut row, position) in out.rows_mut().into_iter().zip(positions) {
-                let at = self.used.partition_point(|used| used < position) * dim;
-                row.iter_mut()
-                    .zip(&values[at..at + dim])
-                    .for_each(|(to, &from)| *to = f64::from(from));
-            }
-            out
-        };
+    /// Features of [`Self::used_rows`], `[row, dim]`, row-major.
+    pub(super) fn table(&self, dim: usize, values: Vec<f32>) -> Table<'_> {
         Table {
-            train: part(&self.parts.train),
-            test: part(&self.parts.test),
+            used: &self.used,
+            dim,
+            values,
         }
     }
 
-    /// Logistic regression on features standardised on the train rows.
-    pub(super) fn linear(&self, table: &Table, c: f64) -> Result<Scores, ProbeError> {
-        let Truth::Single(truth) = &self.rows.truth else {
-            return self.one_vs_rest(table, c);
-        };
-        let standardiser = Standardiser::fit(table.train.view());
-        let train = standardiser.apply(table.train.view());
-        let test = standardiser.apply(table.test.view());
-        let truth: Vec<usize> = self.parts.train.iter().map(|&i| truth[i]).collect();
-        let fitted = Linear::multinomial(train.view(), &truth, self.classes, c)?;
-        Ok(self.single(&fitted.predict(test.view())))
-    }
-
-    /// One logistic regression a class on standardised features, the most probable class wins: the
-    /// notes' form for rows of one class. Rows of many labels have no other form than this one.
-    pub(super) fn one_vs_rest(&self, table: &Table, c: f64) -> Result<Scores, ProbeError> {
-        let standardiser = Standardiser::fit(table.train.view());
-        let train = standardiser.apply(table.train.view());
-        let test = standardiser.apply(table.test.view());
-        let truth = self.truth(&self.parts.train);
-        let fitted = Linear::one_vs_rest(train.view(), truth.view(), c)?;
-        Ok(self.scored(&fitted.probabilities(test.view())))
-    }
-
-    /// Weighted nearest neighbours by cosine of the features as they are.
-    pub(super) fn neighbours(&self, table: &Table, config: &ProbeConfig) -> Scores {
-        let votes = knn::votes(
-            table.train.view(),
-            self.truth(&self.parts.train)
-                .mapv(|t| f64::from(u8::from(t)))
-                .view(),
-            table.test.view(),
-            config.neighbours as usize,
-            config.knn_temperature,
-        );
-        self.scored(&votes)
-    }
-
-    /// Every test row is given the classes' shares of the train rows.
-    pub(super) fn majority(&self) -> Scores {
-        let truth = self
-            .truth(&self.parts.train)
-            .mapv(|t| f64::from(u8::from(t)));
-        let shares = truth.sum_axis(Axis(0)) / self.parts.train.len() as f64;
-        let rows = self.parts.test.len();
-        let everywhere = Array2::from_shape_fn((rows, self.classes), |(_, k)| shares[k]);
-        self.scored(&everywhere)
-    }
-
-    fn scored(&self, scores: &Array2<f64>) -> Scores {
-        if self.is_single_label() {
-            self.single(&best_classes(scores.view()))
-        } else {
-            self.multi(scores)
-        }
-    }
-
-    fn single(&self, predicted: &[usize]) -> Scores {
-        let class = |i: usize| (0..self.classes).find(|&k| self.rows.truth.has(i, k));
-        let truth: Vec<usize> = self.parts.test.iter().filter_map(|&i| class(i)).collect();
-        Scores::SingleLabel(scores::single_label(&truth, predicted, self.classes))
-    }
-
-    fn multi(&self, given: &Array2<f64>) -> Scores {
-        let truth = self.truth(&self.parts.test);
-        Scores::MultiLabel(scores::multi_label(truth.view(), given.view(), THRESHOLD))
+    /// The class of each of some positions, of a target of one class a row.
+    pub(super) fn single_truth(&self, positions: &[usize]) -> Vec<usize> {
+        let class = |&i: &usize| (0..self.classes).find(|&k| self.rows.truth.has(i, k));
+        positions.iter().filter_map(class).collect()
     }
 
     /// `[row, class]` for some positions.
-    fn truth(&self, positions: &[usize]) -> Array2<bool> {
+    pub(super) fn truth(&self, positions: &[usize]) -> Array2<bool> {
         let has = |(i, k): (usize, usize)| self.rows.truth.has(positions[i], k);
         Array2::from_shape_fn((positions.len(), self.classes), has)
+    }
+}
+
+/// Rows to choose settings with, where they are not fixed.
+fn trial(
+    parts: &Parts,
+    rows: &[SplitRow<'_>],
+    config: &ProbeConfig,
+) -> Result<Option<Trial>, ProbeError> {
+    match config.choose {
+        Choose::Fixed => Ok(None),
+        Choose::Validation if parts.validation.is_empty() => Err(ProbeError::NoValidationRows {
+            split: config.split.name(),
+        }),
+        Choose::Validation => Ok(Some(Trial {
+            fit: parts.train.clone(),
+            judge: parts.validation.clone(),
+        })),
+        Choose::Holdout => {
+            let train: Vec<SplitRow<'_>> = parts.train.iter().map(|&i| rows[i]).collect();
+            let split = match config.split {
+                ProbeSplit::Official => ProbeSplit::Stratified,
+                other => other,
+            };
+            let held = divide(&train, split, config.seed).map_err(ProbeError::Holdout)?;
+            let positions = |part: Vec<usize>| part.into_iter().map(|i| parts.train[i]).collect();
+            Ok(Some(Trial {
+                fit: positions(held.train),
+                judge: positions(held.test),
+            }))
+        }
     }
 }
 

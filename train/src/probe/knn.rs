@@ -30,31 +30,51 @@ pub fn votes(
     neighbours: usize,
     temperature: f64,
 ) -> Array2<f64> {
+    let one = [(u32::try_from(neighbours).unwrap_or(u32::MAX), temperature)];
+    let mut votes = votes_for_each(train, truth, test, &one);
+    votes.swap_remove(0)
+}
+
+/// The same for each of some numbers of neighbours and temperatures; similarities are computed once.
+///
+/// # Panics
+/// As [`votes`].
+#[must_use]
+pub fn votes_for_each(
+    train: ArrayView2<'_, f64>,
+    truth: ArrayView2<'_, f64>,
+    test: ArrayView2<'_, f64>,
+    settings: &[(u32, f64)],
+) -> Vec<Array2<f64>> {
     assert_eq!(
         train.nrows(),
         truth.nrows(),
         "a row of classes for every train row"
     );
     let train = unit_rows(train);
-    let mut votes = Array2::zeros((test.nrows(), truth.ncols()));
+    let most = settings.iter().map(|s| s.0 as usize).max().unwrap_or(0);
+    let mut votes = vec![Array2::zeros((test.nrows(), truth.ncols())); settings.len()];
     for start in (0..test.nrows()).step_by(CHUNK) {
         let rows = start..(start + CHUNK).min(test.nrows());
         let cosines = unit_rows(test.slice(s![rows.clone(), ..])).dot(&train.t());
-        let mut chunk = votes.slice_mut(s![rows, ..]);
-        for (cosines, mut into) in cosines.rows().into_iter().zip(chunk.rows_mut()) {
-            for (row, weight) in weights(&cosines.to_vec(), neighbours, temperature) {
-                into.scaled_add(weight, &truth.row(row));
+        for (row, cosines) in rows.zip(cosines.rows()) {
+            let cosines = cosines.to_vec();
+            let order = nearest(&cosines, most);
+            for (votes, &(count, temperature)) in votes.iter_mut().zip(settings) {
+                let order = &order[..order.len().min(count as usize)];
+                for (neighbour, weight) in weights(&cosines, order, temperature) {
+                    votes.row_mut(row).scaled_add(weight, &truth.row(neighbour));
+                }
             }
         }
     }
     votes
 }
 
-/// The neighbours and their weights, which sum to 1.
-fn weights(cosines: &[f64], neighbours: usize, temperature: f64) -> Vec<(usize, f64)> {
+/// The rows of the largest cosines, the nearest first.
+fn nearest(cosines: &[f64], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..cosines.len()).collect();
     let nearer = |&a: &usize, &b: &usize| cosines[b].total_cmp(&cosines[a]).then(a.cmp(&b));
-    let count = neighbours.min(order.len());
     if count == 0 {
         return Vec::new();
     }
@@ -63,9 +83,16 @@ fn weights(cosines: &[f64], neighbours: usize, temperature: f64) -> Vec<(usize, 
         order.truncate(count);
     }
     order.sort_unstable_by(nearer);
+    order
+}
+
+/// Neighbours with their weights, which sum to 1.
+fn weights(cosines: &[f64], order: &[usize], temperature: f64) -> Vec<(usize, f64)> {
+    let Some(&first) = order.first() else {
+        return Vec::new();
+    };
     // The largest is subtracted: small temperatures would overflow.
-    let nearest = cosines[order[0]];
-    let weight = |&row: &usize| libm::exp((cosines[row] - nearest) / temperature);
+    let weight = |&row: &usize| libm::exp((cosines[row] - cosines[first]) / temperature);
     let total: f64 = order.iter().map(weight).sum();
     order
         .iter()
@@ -110,6 +137,26 @@ mod tests {
         );
         let found = votes(train.view(), truth.view(), test.view(), 99, 1e-6);
         assert_eq!(found, arr2(&[[1.0, 0.0]]));
+    }
+
+    #[test]
+    fn many_settings_at_once_give_what_each_gives_alone() {
+        let at = |i: usize, j: usize| ((i * 7 + j * 3) % 11) as f64 - 4.0;
+        let train = Array2::from_shape_fn((40, 5), |(i, j)| at(i, j));
+        let truth = Array2::from_shape_fn((40, 3), |(i, k)| f64::from(u8::from(i % 3 == k)));
+        let test = Array2::from_shape_fn((9, 5), |(i, j)| at(3 * i + 1, j * j));
+        let settings = [(1, 0.1), (7, 0.5), (40, 1.0), (99, 0.07)];
+        let many = votes_for_each(train.view(), truth.view(), test.view(), &settings);
+        for ((count, temperature), found) in settings.into_iter().zip(many) {
+            let alone = votes(
+                train.view(),
+                truth.view(),
+                test.view(),
+                count as usize,
+                temperature,
+            );
+            assert_eq!(found, alone);
+        }
     }
 
     #[test]

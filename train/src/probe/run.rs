@@ -5,11 +5,14 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use chipmill_schemas::config::PretrainConfig;
-use chipmill_schemas::probe::{ProbeConfig, ProbeEntry, ProbeReport, Scores};
+use chipmill_schemas::probe::{ProbeConfig, ProbeEntry, ProbeReport};
 use chipmill_store::StoreReader;
 
+use super::bootstrap::Resampled;
 use super::controls::{BAND_STATISTICS, band_statistics};
 use super::fair::{Division, Table};
+use super::methods::Found;
+use super::supervised::{describe, supervised_encoder};
 use super::targets::ProbeTarget;
 use crate::device::parse_device;
 use crate::error::TrainError;
@@ -44,9 +47,10 @@ struct AtWork<'a> {
 impl Probe<'_> {
     /// Scores the run's encoder and the controls, and writes `probe/<target>.json`.
     ///
-    /// Entries: `encoder`; `encoder_one_vs_rest` and `encoder_knn` for targets of one class a row; the
-    /// controls `random_encoder`, `band_statistics`, `majority`. All see the same rows; all regressions standardise on the train rows and have the
-    /// same strength.
+    /// Entries: `encoder`; `encoder_one_vs_rest` for targets of one class a row; `encoder_knn`; the
+    /// controls `random_encoder`, `supervised` (where asked for), `band_statistics`, `majority`. All see
+    /// the same rows; all regressions standardise on the train rows, and have the same strength or choose
+    /// their own from the same grid, as the configuration says.
     ///
     /// # Errors
     /// [`TrainError`]: no checkpoint; [`ProbeError`](super::ProbeError) when the store lacks the
@@ -130,62 +134,87 @@ impl AtWork<'_> {
     }
 
     fn entries(&self, encoder: &Encoder, step: u64) -> Result<Vec<ProbeEntry>, TrainError> {
-        let division = self.division;
+        let (division, config) = (self.division, self.config);
         let trained = self.table(encoder)?;
+        let mut entries = Entries::new(config.resamples);
         let text = format!("features of the encoder after {step} steps, logistic regression");
-        let mut entries = vec![entry("encoder", text, self.linear(&trained)?)];
+        entries.push("encoder", text, &division.linear(&trained, config)?);
         if division.is_single_label() {
-            let scores = division.one_vs_rest(&trained, self.config.c)?;
             let text = "the same features, one logistic regression a class, the most probable wins";
-            entries.push(entry("encoder_one_vs_rest", text, scores));
-            let neighbours = division.neighbours(&trained, self.config);
-            let k = self.config.neighbours;
-            let text = format!("the same features, {k} nearest neighbours by cosine");
-            entries.push(entry("encoder_knn", text, neighbours));
+            let found = division.one_vs_rest(&trained, config)?;
+            entries.push("encoder_one_vs_rest", text, &found);
         }
+        let found = division.neighbours(&trained, config)?;
+        let chosen = found.chosen.and_then(|chosen| chosen.neighbours);
+        let k = chosen.unwrap_or(config.neighbours);
+        let text = format!("the same features, {k} nearest neighbours by cosine");
+        entries.push("encoder_knn", text, &found);
         if self.controls {
             self.add_controls(&mut entries)?;
         }
-        Ok(entries)
+        Ok(entries.done)
     }
 
-    fn add_controls(&self, entries: &mut Vec<ProbeEntry>) -> Result<(), TrainError> {
-        let division = self.division;
+    fn add_controls(&self, entries: &mut Entries) -> Result<(), TrainError> {
+        let (division, config) = (self.division, self.config);
+        let linear = |table: &Table<'_>| division.linear(table, config);
         let random = self.extraction.random_encoder(&division.train_rows())?;
-        let random = self.linear(&self.table(&random)?)?;
         let text =
             "the same encoder with the run's initial weights, batch norm set to the train rows";
-        entries.push(entry("random_encoder", text, random));
+        entries.push("random_encoder", text, &linear(&self.table(&random)?)?);
+        if let Some(asked) = &self.config.supervised {
+            let encoder = supervised_encoder(&self.extraction, division, asked)?;
+            let text = describe(division, asked);
+            entries.push("supervised", text, &linear(&self.table(&encoder)?)?);
+        }
         let text = "mean, standard deviation and percentiles 5, 50, 95 of each band's raw pixels, \
                     logistic regression";
-        entries.push(entry("band_statistics", text, self.linear(&self.bands()?)?));
+        entries.push("band_statistics", text, &linear(&self.bands()?)?);
         let text = "every test row gets the classes' shares of the train rows";
-        entries.push(entry("majority", text, division.majority()));
+        entries.push("majority", text, &division.majority().into());
         Ok(())
     }
 
-    fn linear(&self, table: &Table) -> Result<Scores, TrainError> {
-        Ok(self.division.linear(table, self.config.c)?)
-    }
-
-    fn table(&self, encoder: &Encoder) -> Result<Table, TrainError> {
+    fn table(&self, encoder: &Encoder) -> Result<Table<'_>, TrainError> {
         let rows = self.division.used_rows();
         let features = self.extraction.features(encoder, &rows)?;
-        Ok(self.division.table(features.dim, &features.values))
+        Ok(self.division.table(features.dim, features.values))
     }
 
-    fn bands(&self) -> Result<Table, TrainError> {
+    fn bands(&self) -> Result<Table<'_>, TrainError> {
         let rows = self.division.used_rows();
         let figures = band_statistics(self.extraction.store, &rows, self.extraction.stop)?;
         let figures = figures.ok_or(TrainError::Stopped)?;
-        Ok(self.division.table(BAND_STATISTICS, &figures))
+        Ok(self.division.table(BAND_STATISTICS, figures))
     }
 }
 
-fn entry(name: &str, description: impl Into<String>, scores: Scores) -> ProbeEntry {
-    ProbeEntry {
-        name: name.to_owned(),
-        description: description.into(),
-        scores,
+/// The lines of the table so far.
+struct Entries {
+    resamples: u32,
+    /// The first one, which the others are behind.
+    lead: Option<Resampled>,
+    done: Vec<ProbeEntry>,
+}
+
+impl Entries {
+    const fn new(resamples: u32) -> Self {
+        Self {
+            resamples,
+            lead: None,
+            done: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, name: &str, description: impl Into<String>, found: &Found) {
+        let resampled = Resampled::of(&found.judged, self.resamples);
+        self.done.push(ProbeEntry {
+            name: name.to_owned(),
+            description: description.into(),
+            scores: resampled.plain().clone(),
+            intervals: resampled.intervals(self.lead.as_ref()),
+            chosen: found.chosen,
+        });
+        self.lead.get_or_insert(resampled);
     }
 }

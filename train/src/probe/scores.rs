@@ -5,6 +5,8 @@
 use chipmill_schemas::probe::{MultiLabelScores, SingleLabelScores};
 use ndarray::ArrayView2;
 
+use super::judged::{Ranked, confused};
+
 /// Scores of single-label predictions. Classes without a row of their own are left out of the mean
 /// recall, classes that are neither true nor predicted anywhere out of the mean F1.
 ///
@@ -12,12 +14,34 @@ use ndarray::ArrayView2;
 /// `truth`, `predicted`: `[row]`, class indices below `classes`; other rows are not counted.
 #[must_use]
 pub fn single_label(truth: &[usize], predicted: &[usize], classes: usize) -> SingleLabelScores {
-    let mut confusion = vec![vec![0_u64; classes]; classes];
-    for (&t, &p) in truth.iter().zip(predicted) {
-        if let Some(cell) = confusion.get_mut(t).and_then(|row| row.get_mut(p)) {
-            *cell += 1;
-        }
-    }
+    let pairs: Vec<(usize, usize)> = truth
+        .iter()
+        .copied()
+        .zip(predicted.iter().copied())
+        .collect();
+    confused(&pairs, &vec![1; pairs.len()], classes)
+}
+
+/// Scores of multi-label predictions; a class is predicted where its score exceeds `threshold`.
+///
+/// Average precision is `sum (R_n - R_(n-1)) P_n` over the distinct scores in falling order, so that
+/// ties have no order; no interpolation.
+///
+/// # Shapes
+/// `truth`, `scores`: `[row, class]`; scores are finite, and rise with the confidence.
+#[must_use]
+pub fn multi_label(
+    truth: ArrayView2<'_, bool>,
+    scores: ArrayView2<'_, f64>,
+    threshold: f64,
+) -> MultiLabelScores {
+    let ranked = Ranked::new(truth.to_owned(), &scores.to_owned(), threshold);
+    ranked.scores(&vec![1; truth.nrows()])
+}
+
+/// From `confusion[truth][prediction]`.
+pub(super) fn of_confusion(confusion: Vec<Vec<u64>>) -> SingleLabelScores {
+    let classes = confusion.len();
     let all: u64 = confusion.iter().flatten().sum();
     let right: u64 = (0..classes).map(|c| confusion[c][c]).sum();
     let counts = |c: usize| Counts {
@@ -33,79 +57,30 @@ pub fn single_label(truth: &[usize], predicted: &[usize], classes: usize) -> Sin
     }
 }
 
-/// Scores of multi-label predictions; a class is predicted where its score exceeds `threshold`.
-///
-/// # Shapes
-/// `truth`, `scores`: `[row, class]`; scores are finite, and rise with the confidence.
-#[must_use]
-pub fn multi_label(
-    truth: ArrayView2<'_, bool>,
-    scores: ArrayView2<'_, f64>,
-    threshold: f64,
-) -> MultiLabelScores {
-    let classes = truth.ncols();
-    let counts: Vec<Counts> = (0..classes)
-        .map(|c| Counts::of(truth.column(c).iter().zip(scores.column(c)), threshold))
-        .collect();
-    let ap = |c: usize| average_precision(truth.column(c).iter().zip(scores.column(c)));
-    let ap_by_class: Vec<Option<f64>> = (0..classes).map(ap).collect();
-    let pooled = Counts {
-        hits: counts.iter().map(|c| c.hits).sum(),
-        predicted: counts.iter().map(|c| c.predicted).sum(),
-        actual: counts.iter().map(|c| c.actual).sum(),
-    };
-    let scored = counts.iter().filter(|c| c.actual > 0);
-    MultiLabelScores {
-        micro_ap: average_precision(truth.iter().zip(scores.iter())).unwrap_or(0.0),
-        macro_ap: mean(ap_by_class.iter().copied().flatten()),
-        micro_f1: pooled.f1().unwrap_or(0.0),
-        macro_f1: mean(scored.clone().filter_map(Counts::f1)),
-        scored_classes: scored.count() as u64,
-        ap_by_class,
-    }
-}
-
-/// Average precision: `sum (R_n - R_(n-1)) P_n` over the distinct scores in falling order, so that
-/// ties have no order; no interpolation. `None` without a positive.
-pub fn average_precision<'a>(pairs: impl Iterator<Item = (&'a bool, &'a f64)>) -> Option<f64> {
-    let mut pairs: Vec<(f64, bool)> = pairs.map(|(&truth, &score)| (score, truth)).collect();
-    pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-    let positives = pairs.iter().filter(|p| p.1).count();
-    if positives == 0 {
-        return None;
-    }
-    let (mut seen, mut hits, mut area) = (0, 0, 0.0);
-    for ties in pairs.chunk_by(|a, b| a.0 == b.0) {
-        let new = ties.iter().filter(|p| p.1).count();
-        seen += ties.len();
-        hits += new;
-        area += new as f64 * (hits as f64 / seen as f64);
-    }
-    Some(area / positives as f64)
-}
-
 /// Rows of one class.
-#[derive(Debug, Clone, Copy)]
-struct Counts {
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
     hits: u64,
     predicted: u64,
-    actual: u64,
+    pub(super) actual: u64,
 }
 
 impl Counts {
-    fn of<'a>(pairs: impl Iterator<Item = (&'a bool, &'a f64)>, threshold: f64) -> Self {
-        let mut counts = Self {
-            hits: 0,
-            predicted: 0,
-            actual: 0,
-        };
-        for (&actual, &score) in pairs {
-            let predicted = score > threshold;
-            counts.hits += u64::from(actual && predicted);
-            counts.predicted += u64::from(predicted);
-            counts.actual += u64::from(actual);
+    /// Adds a row that stands `weight` times.
+    pub(super) fn add(&mut self, actual: bool, predicted: bool, weight: u32) {
+        let weight = u64::from(weight);
+        self.hits += weight * u64::from(actual && predicted);
+        self.predicted += weight * u64::from(predicted);
+        self.actual += weight * u64::from(actual);
+    }
+
+    /// Of all row-class pairs.
+    pub(super) fn pooled(counts: &[Self]) -> Self {
+        Self {
+            hits: counts.iter().map(|c| c.hits).sum(),
+            predicted: counts.iter().map(|c| c.predicted).sum(),
+            actual: counts.iter().map(|c| c.actual).sum(),
         }
-        counts
     }
 
     fn recall(&self) -> Option<f64> {
@@ -113,7 +88,7 @@ impl Counts {
     }
 
     /// `2 TP / (2 TP + FP + FN)`.
-    fn f1(&self) -> Option<f64> {
+    pub(super) fn f1(&self) -> Option<f64> {
         ratio(2 * self.hits, self.predicted + self.actual)
     }
 }
@@ -123,7 +98,7 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// 0 without values.
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), v| (sum + v, count + 1));
     if count == 0 {
         0.0
@@ -166,9 +141,15 @@ mod tests {
         );
     }
 
+    fn ap(truth: &[bool], scores: &[f64]) -> Option<f64> {
+        let column = |n: usize| (n, 1);
+        let truth = ArrayView2::from_shape(column(truth.len()), truth).unwrap();
+        let scores = ArrayView2::from_shape(column(scores.len()), scores).unwrap();
+        multi_label(truth, scores, 0.5).ap_by_class[0]
+    }
+
     #[test]
     fn average_precision_of_a_ranking_is_the_mean_precision_at_the_positives() {
-        let ap = |truth: &[bool], scores: &[f64]| average_precision(truth.iter().zip(scores));
         let found = ap(&[true, false, true, false], &[0.9, 0.8, 0.7, 0.1]);
         assert!((found.unwrap() - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-15);
         assert_eq!(ap(&[true, true, false], &[3.0, 2.0, 1.0]), Some(1.0));
@@ -177,9 +158,8 @@ mod tests {
 
     #[test]
     fn the_order_of_tied_scores_does_not_matter() {
-        let ap = |truth: &[bool]| average_precision(truth.iter().zip(&[1.0; 4]));
-        assert_eq!(ap(&[true, false, false, false]), Some(0.25));
-        assert_eq!(ap(&[false, false, false, true]), Some(0.25));
+        assert_eq!(ap(&[true, false, false, false], &[1.0; 4]), Some(0.25));
+        assert_eq!(ap(&[false, false, false, true], &[1.0; 4]), Some(0.25));
     }
 
     #[test]

@@ -85,6 +85,40 @@ fn every_row_of_the_file_names_its_patch_and_the_file_is_what_the_format_says() 
 }
 
 #[test]
+fn parquet_holds_the_same_features_and_ids_in_the_same_order() {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Float32Type, UInt32Type};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    let world = world();
+    let (a, b) = (world.path("f.safetensors"), world.path("f.parquet"));
+    let rows: Vec<u32> = (0..48).rev().step_by(3).collect();
+    let written = embed(&world, &rows, &a, 7, false).unwrap();
+    assert_eq!(embed(&world, &rows, &b, 7, false).unwrap().dim, written.dim);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&b).unwrap());
+    let (mut found, mut values) = (Vec::new(), Vec::new());
+    for batch in builder.unwrap().build().unwrap() {
+        let batch = batch.unwrap();
+        let ids = batch.column(0).as_string::<i32>();
+        found.extend(batch.column(1).as_primitive::<UInt32Type>().values());
+        let lists = batch.column(2).as_fixed_size_list();
+        values.extend(lists.values().as_primitive::<Float32Type>().values());
+        for (id, row) in ids
+            .iter()
+            .zip(batch.column(1).as_primitive::<UInt32Type>().values())
+        {
+            assert_eq!(id, world.store.table().id(*row as usize));
+        }
+    }
+    assert_eq!((found, values), (rows.clone(), features(&a)));
+    let bytes = std::fs::read(&b).unwrap();
+    embed(&world, &rows, &b, 7, false).unwrap();
+    assert_eq!(std::fs::read(&b).unwrap(), bytes);
+    let refused = embed(&world, &[10_000], &world.path("h.parquet"), 8, false);
+    assert!(refused.is_err() && !world.path("h.parquet").exists());
+}
+
+#[test]
 fn features_depend_neither_on_the_batch_size_nor_on_the_order_of_rows() {
     let world = world();
     let (a, b) = (world.path("a.safetensors"), world.path("b.safetensors"));

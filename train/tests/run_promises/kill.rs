@@ -35,6 +35,7 @@ fn the_process_that_is_killed() {
         run: &world.join("killed"),
         device: "cpu",
         tasks: &[],
+        weights: None,
         probe: None,
         progress: &Silent,
         stop: &AtomicBool::new(false),

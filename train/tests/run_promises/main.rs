@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod choose;
 mod during;
 mod embed;
 mod kill;
@@ -14,5 +15,7 @@ mod options;
 mod probe;
 mod resume;
 mod run;
+mod supervised;
 mod tensorboard;
+mod weights;
 mod world;

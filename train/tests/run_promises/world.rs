@@ -14,12 +14,14 @@ use chipmill_schemas::label::{LabelSet, Nomenclature};
 use chipmill_schemas::manifest::Codec;
 use chipmill_schemas::patch::{PatchRow, Split};
 use chipmill_schemas::patch_id::DatasetVersion;
+use chipmill_schemas::probe::{ProbeConfig, ProbeReport};
 use chipmill_schemas::run::{MetricsRow, RunStatus};
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use chipmill_schemas::task::Task;
 use chipmill_store::{PatchEncoder, PatchPixels, StoreReader, StoreShape, StoreWriter, UnitRow};
 use chipmill_train::TrainError;
 use chipmill_train::pretrain::Pretrain;
+use chipmill_train::probe::{Probe, ProbeTarget};
 use chipmill_train::run_dir::RunDir;
 use chipmill_train::trainer::TrainProgress;
 
@@ -61,6 +63,17 @@ impl World {
     pub(crate) fn with(recipe: Recipe) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = write_store(&folder.path().join("store"), recipe);
+        Self {
+            folder,
+            store,
+            tasks: Vec::new(),
+        }
+    }
+
+    /// The usual patches under rows of one's own.
+    pub(crate) fn of_rows(rows: &[PatchRow], seed: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = write_rows(&folder.path().join("store"), rows, seed);
         Self {
             folder,
             store,
@@ -115,10 +128,27 @@ impl World {
             run,
             device: "cpu",
             tasks: &self.tasks,
+            weights: None,
             probe: None,
             progress: watcher,
             stop: &watcher.stop,
         }
+    }
+
+    /// Scores run `a` beside its controls.
+    pub(crate) fn probe(
+        &self,
+        target: &ProbeTarget,
+        config: &ProbeConfig,
+    ) -> Result<ProbeReport, TrainError> {
+        let probe = Probe {
+            store: &self.store,
+            run: &self.path("a"),
+            device: "cpu",
+            controls: true,
+            stop: &AtomicBool::new(false),
+        };
+        probe.score(target, config)
     }
 
     pub(crate) fn run(&self, run: &str) -> RunDir {
@@ -213,8 +243,12 @@ fn pixels(class: usize, key: u64) -> PatchPixels {
 
 pub(crate) fn write_store(root: &Path, recipe: Recipe) -> StoreReader {
     let rows: Vec<PatchRow> = (0..recipe.patches).map(|i| row(i, recipe)).collect();
-    let patches: Vec<PatchPixels> = (0..recipe.patches)
-        .map(|i| pixels(i % CLASSES.len(), recipe.seed * 1000 + i as u64))
+    write_rows(root, &rows, recipe.seed)
+}
+
+fn write_rows(root: &Path, rows: &[PatchRow], seed: u64) -> StoreReader {
+    let patches: Vec<PatchPixels> = (0..rows.len())
+        .map(|i| pixels(i % CLASSES.len(), seed * 1000 + i as u64))
         .collect();
     let codec = Codec::Lz4;
     let shape = StoreShape {
@@ -250,7 +284,7 @@ pub(crate) fn write_store(root: &Path, recipe: Recipe) -> StoreReader {
         }
     }
     writer
-        .finalize(&rows, &units, sets, &[DatasetVersion::V1])
+        .finalize(rows, &units, sets, &[DatasetVersion::V1])
         .unwrap();
     StoreReader::open(root).unwrap()
 }

@@ -12,6 +12,9 @@ use super::objective::{Objective, Point};
 const RELATIVE_TOLERANCE: f64 = 1e-12;
 /// The same, absolutely: the weights are then exact to as much, as the penalty's curvature is 1.
 const TOLERANCE: f64 = 1e-9;
+/// Weights that are less exact than this are told of; hardly penalised ones on data that can be separated
+/// come close to it.
+const WORTH_TELLING: f64 = 1e-6;
 const NEWTON_STEPS: usize = 200;
 const GRADIENT_STEPS: usize = 1_000;
 
@@ -37,7 +40,7 @@ pub(super) fn minimise(objective: &Objective) -> Solution {
         iterations += 1;
     }
     let gradient = largest(&point.gradient);
-    if gradient > tolerance {
+    if gradient > WORTH_TELLING {
         tracing::warn!(
             gradient,
             iterations,
