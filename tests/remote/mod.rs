@@ -205,6 +205,26 @@ fn a_network_that_breaks_changes_no_byte_and_costs_a_bounded_number_of_requests(
     assert_eq!(afar.json(&["verify", second, "--json"], 0), expected);
 }
 
+/// What a server answers: status, code of its error, and of ours the exit code and a part of the remedy.
+const REFUSALS: [(&str, &str, i32, &str); 6] = [
+    ("403 Forbidden", "AccessDenied", 2, "no permission"),
+    ("400 Bad Request", "ExpiredToken", 2, "get new ones"),
+    ("403 Forbidden", "RequestTimeTooSkewed", 2, "clock"),
+    (
+        "403 Forbidden",
+        "InvalidAccessKeyId",
+        2,
+        "AWS_ACCESS_KEY_ID",
+    ),
+    (
+        "301 Moved Permanently",
+        "PermanentRedirect",
+        2,
+        "AWS_REGION",
+    ),
+    ("503 Slow Down", "SlowDown", 75, "try again later"),
+];
+
 #[test]
 fn every_usual_failure_is_one_line_with_the_address_and_the_remedy_and_no_secret() {
     let Some(afar) = Afar::start() else { return };
@@ -230,24 +250,7 @@ fn every_usual_failure_is_one_line_with_the_address_and_the_remedy_and_no_secret
         2,
         &["ftp://h/x", "known are s3://"],
     );
-    for (status, code, exit, remedy) in [
-        ("403 Forbidden", "AccessDenied", 2, "no permission"),
-        ("400 Bad Request", "ExpiredToken", 2, "get new ones"),
-        ("403 Forbidden", "RequestTimeTooSkewed", 2, "clock"),
-        (
-            "403 Forbidden",
-            "InvalidAccessKeyId",
-            2,
-            "AWS_ACCESS_KEY_ID",
-        ),
-        (
-            "301 Moved Permanently",
-            "PermanentRedirect",
-            2,
-            "AWS_REGION",
-        ),
-        ("503 Slow Down", "SlowDown", 75, "try again later"),
-    ] {
+    for (status, code, exit, remedy) in REFUSALS {
         let body = &*format!("<Error><Code>{code}</Code><Key>{SECRET}</Key></Error>").leak();
         afar.proxy.judge(move |_, _| Fate::Answer(status, body));
         fails(&["inspect", STORE], exit, &[STORE, remedy]);

@@ -179,7 +179,7 @@ fn announcing_any_rows_changes_nothing_and_hides_no_damage() {
     let object = chipmill_store::layout::shard_object(Resolution::M20, 1);
     std::fs::remove_file(dir.path().join(object)).unwrap();
     let store = StoreReader::open(dir.path()).unwrap();
-    store.prefetch(&[0..9], &Resolution::ALL);
+    store.prefetch(std::slice::from_ref(&(0..9)), &Resolution::ALL);
     assert!(store.read(3, &[Resolution::M20], &mut pixels).is_err());
     store.read(3, &[Resolution::M10], &mut pixels).unwrap();
 }

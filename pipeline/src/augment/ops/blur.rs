@@ -188,9 +188,9 @@ fn row<L: Lanes, const N: usize>(
         lanes.store(sum, &mut out[j]);
     }
     lanes.store(lanes.outwards(left, MARGIN, weights), &mut out[0]);
-    for j in between.end..out.len() {
+    for (j, out) in out.iter_mut().enumerate().skip(between.end) {
         let place = j * LANES + ENDS[1] - side;
-        lanes.store(lanes.outwards(right, place, weights), &mut out[j]);
+        lanes.store(lanes.outwards(right, place, weights), out);
     }
 }
 
@@ -334,8 +334,8 @@ fn columns<L: Lanes, const N: usize>(
     if outputs < 2 {
         for j in 0..len {
             let mut values = [lanes.splat(0.0); FEW];
-            for k in 0..2 * N - 1 {
-                values[k] = lanes.load(&from[k][j]);
+            for (value, from) in values.iter_mut().zip(&from).take(2 * N - 1) {
+                *value = lanes.load(&from[j]);
             }
             put(
                 lanes,

@@ -163,8 +163,8 @@ impl<'a, L: Lanes, const W: usize> Sources<'a, L, W> {
     #[inline(always)]
     fn vectors(&self, columns: Range<usize>) -> [&'a [Row<f32>]; W] {
         let mut vectors = [&[][..]; W];
-        for k in 0..W {
-            vectors[k] = self.rows[k][columns.clone()].as_chunks().0;
+        for (vectors, row) in vectors.iter_mut().zip(&self.rows) {
+            *vectors = row[columns.clone()].as_chunks().0;
         }
         vectors
     }
