@@ -43,7 +43,7 @@ mod vector {
         if !std::arch::is_x86_feature_detected!("avx2") {
             return None;
         }
-        #[expect(unsafe_code, reason = "instructions of AVX2 (ADR 0022)")]
+        #[expect(unsafe_code, reason = "instructions of AVX2 (ADR 0021)")]
         // SAFETY: this processor has AVX2.
         Some(unsafe { avx2(values, planes) })
     }

@@ -1,4 +1,4 @@
-//! Blosc frames encoded straight behind what a buffer holds already (`docs/adr/0022-encoding-in-place.md`).
+//! Blosc frames encoded straight behind what a buffer holds already (`docs/adr/0021-encoding-in-place.md`).
 //!
 //! zarrs encodes into a vector of its own, and c-blosc is compiled without AVX2: its bit shuffle goes over
 //! the pixels twice. Here the pixels are shuffled first, and c-blosc compresses planes that it takes for
@@ -77,7 +77,7 @@ fn compress(level: u8, bytes: &[u8], size: usize, shuffle: u32, frame: &mut [u8]
     let (level, shuffle) = (i32::from(level), i32::try_from(shuffle).ok()?);
     let (source, target) = (bytes.as_ptr().cast::<c_void>(), frame.as_mut_ptr().cast());
     let name = BLOSC_LZ4_COMPNAME.as_ptr().cast();
-    #[expect(unsafe_code, reason = "a C function (ADR 0022)")]
+    #[expect(unsafe_code, reason = "a C function (ADR 0021)")]
     // SAFETY: it reads `bytes.len()` bytes of `bytes` and writes at most `frame.len()` bytes of `frame`,
     // which nobody else sees meanwhile; the name ends in a zero. A block size of 0 is its own choice. With
     // one thread it starts none and keeps no global state.
