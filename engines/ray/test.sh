@@ -8,7 +8,7 @@
 # Ray is installed into a virtual environment below target/. Without Python or Ray it says so and ends well.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-CHIPMILL=$(realpath "${1:-target/release/chipmill}")
+CHIPMILL=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/chipmill}")
 export CHIPMILL
 
 skip() {

@@ -7,7 +7,7 @@
 # slurmctld and slurmd with a configuration of its own, and stops them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-chipmill=$(realpath "${1:-target/release/chipmill}")
+chipmill=$(realpath "${1:-${CARGO_TARGET_DIR:-target}/release/chipmill}")
 
 skip() {
     echo "skipped: $*"

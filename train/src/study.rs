@@ -78,7 +78,7 @@ impl GradientStudy<'_> {
             }
         }
         let rows = sums.into_iter().zip(temperatures);
-        let row = |(sums, &t): (Sums, &f32)| self.row(family, f64::from(t), batches, sums);
+        let row = |(sums, &t): (Sums, &f32)| self.row(family, as_written(t), batches, sums);
         Ok(rows.map(row).collect())
     }
 
@@ -150,4 +150,8 @@ fn histogram(q: &[f64]) -> Vec<u64> {
         bins[bin.min(BINS - 1)] += 1;
     }
     bins
+}
+/// The number that a person wrote, 0.1 and not 0.10000000149011612.
+fn as_written(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
 }

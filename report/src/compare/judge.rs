@@ -100,7 +100,10 @@ pub fn judge(folder: &ComparisonFolder) -> ComparisonReport {
         environments: environments(folder),
         runs,
     };
-    report.remarks.extend(controls::remark(experiment, &report));
+    // Of a part of the runs it would speak too early.
+    if report.complete {
+        report.remarks.extend(controls::remark(experiment, &report));
+    }
     report.sentences = sentences::sentences(folder, &report);
     report
 }
