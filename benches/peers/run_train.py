@@ -23,10 +23,9 @@ REQUIREMENTS = "requirements-train.txt"
 LAYOUTS = ("contiguous", "channels_last")
 # ResNet-18, 12 bands, the notes' head, DCL, Adam: side x images (two a pair).
 CASES = ("64x32", "64x64", "120x32", "120x64")
-# Steps whose losses are compared. Adam's first step is the sign of the gradient: where that is next to nothing,
-# rounding decides, and the second losses differ by some thousandths already.
-COMPARED = 1
-TOLERANCE = 2e-3
+# Of the loss. Adam's first step is the sign of the gradient: where that is next to nothing, rounding decides, so
+# that later losses differ by some thousandths. A gradient or an optimiser that is wrong shows as some tenths.
+FIRST, LATER = 2e-3, 5e-2
 
 
 class Run:
@@ -83,8 +82,9 @@ class Run:
 
 
 def check_equal(case, name, own, theirs):
-    for step, (a, b) in enumerate(zip(own[:COMPARED], theirs)):
-        if not abs(a - b) <= TOLERANCE * max(1, abs(a)):
+    for step, (a, b) in enumerate(zip(own, theirs, strict=True)):
+        tolerance = LATER if step else FIRST
+        if not abs(a - b) <= tolerance * max(1, abs(a)):
             sys.exit(f"error: {case}, step {step + 1}: chipmill's loss is {a}, {name}'s {b}")
 
 
