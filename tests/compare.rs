@@ -82,7 +82,7 @@ impl World {
 }
 
 /// The endpoints of every run, by its folder: what must not depend on how the runs came to be.
-fn values(report: &Value) -> BTreeMap<String, Value> {
+pub(crate) fn values(report: &Value) -> BTreeMap<String, Value> {
     let runs = report["runs"].as_array().unwrap();
     let of = |run: &Value| {
         (

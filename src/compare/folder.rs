@@ -6,6 +6,8 @@ use anyhow::Context;
 use chipmill_schemas::config::resolve;
 use chipmill_schemas::experiment::ExperimentConfig;
 
+use super::place::Place;
+
 /// Where the experiment is kept, its base configuration in place.
 const KEPT: &str = "experiment.toml";
 
@@ -33,14 +35,27 @@ fn read(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The experiment that a folder keeps, `None` where there is none.
-pub(super) fn kept(out: &Path) -> anyhow::Result<Option<ExperimentConfig>> {
-    let kept = out.join(KEPT);
+/// The experiment that is kept there, `None` where there is none.
+pub(super) fn kept(place: &Place) -> anyhow::Result<Option<ExperimentConfig>> {
+    place.fetch_own(KEPT)?;
+    let kept = place.folder().join(KEPT);
     kept.is_file().then(|| read_experiment(&kept)).transpose()
 }
 
-/// Makes the folder, or finds that it is this experiment's already.
-pub(super) fn settle(out: &Path, experiment: &ExperimentConfig) -> anyhow::Result<()> {
+/// Makes the folder, or finds that it is this experiment's already; at an address likewise.
+pub(super) fn settle(place: &Place, experiment: &ExperimentConfig) -> anyhow::Result<()> {
+    let is_shared = place.fetch_own(KEPT)?;
+    settle_folder(place.folder(), experiment)?;
+    if is_shared {
+        return Ok(());
+    }
+    place.check()?;
+    place.give_own(KEPT)?;
+    // Of two machines that begin at once, the first one's experiment counts.
+    refuse_another(place.folder(), experiment)
+}
+
+fn settle_folder(out: &Path, experiment: &ExperimentConfig) -> anyhow::Result<()> {
     let kept = out.join(KEPT);
     if !kept.exists() {
         std::fs::create_dir_all(out.join("runs"))
@@ -53,6 +68,11 @@ pub(super) fn settle(out: &Path, experiment: &ExperimentConfig) -> anyhow::Resul
             .and_then(|()| std::fs::rename(&part, &kept))
             .with_context(|| format!("cannot write {}", kept.display()))?;
     }
+    refuse_another(out, experiment)
+}
+
+fn refuse_another(out: &Path, experiment: &ExperimentConfig) -> anyhow::Result<()> {
+    let kept = out.join(KEPT);
     let found = read_experiment(&kept)?;
     anyhow::ensure!(
         found == *experiment,
@@ -96,9 +116,10 @@ mod tests {
     fn a_folder_keeps_its_experiment_and_refuses_another() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
-        settle(&out, &experiment(0.1)).unwrap();
-        settle(&out, &experiment(0.1)).unwrap();
-        let refused = settle(&out, &experiment(1.0)).unwrap_err().to_string();
+        let place = Place::new(&out, None).unwrap();
+        settle(&place, &experiment(0.1)).unwrap();
+        settle(&place, &experiment(0.1)).unwrap();
+        let refused = settle(&place, &experiment(1.0)).unwrap_err().to_string();
         assert!(refused.contains("another experiment"), "{refused}");
         let left: Vec<_> = std::fs::read_dir(&out).unwrap().flatten().collect();
         assert_eq!(left.len(), 2, "{left:?}");

@@ -12,9 +12,14 @@ use chipmill_train::study::GradientStudy;
 use super::job::Job;
 use crate::progress::say;
 
+pub(super) const GRADIENTS: &str = "gradients.json";
+
 /// Makes `gradients.json` unless it is there or not asked for; `false` when a signal came.
 pub(super) fn study(experiment: &ExperimentConfig, job: &Job<'_>) -> anyhow::Result<bool> {
-    let path = job.out.join("gradients.json");
+    let path = job.place.folder().join(GRADIENTS);
+    if experiment.gradients.is_some() {
+        job.place.fetch_file(GRADIENTS)?;
+    }
     let Some(asked) = experiment.gradients.as_ref().filter(|_| !path.exists()) else {
         return Ok(true);
     };
@@ -60,10 +65,12 @@ pub(super) fn study(experiment: &ExperimentConfig, job: &Job<'_>) -> anyhow::Res
     };
     let text = serde_json::to_vec_pretty(&result).context("the study cannot be written")?;
     let part = job
-        .out
+        .place
+        .folder()
         .join(format!("gradients.{}.tmp", std::process::id()));
     std::fs::write(&part, text)
         .and_then(|()| std::fs::rename(&part, &path))
         .with_context(|| format!("cannot write {}", path.display()))?;
+    job.place.give_file(GRADIENTS)?;
     Ok(true)
 }

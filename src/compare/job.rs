@@ -16,6 +16,7 @@ use chipmill_train::pretrain::Pretrain;
 use chipmill_train::probe::{Probe, ProbeDuring, ProbeTarget, Tested};
 use chipmill_train::trainer::{TrainProgress, sentence};
 
+use super::place::Place;
 use crate::progress::Meter;
 
 /// What became of a run.
@@ -37,7 +38,7 @@ pub(super) struct Job<'a> {
     pub(super) store: &'a StoreReader,
     pub(super) stop: &'a AtomicBool,
     pub(super) device: &'a str,
-    pub(super) out: &'a Path,
+    pub(super) place: &'a Place,
     experiment: &'a ExperimentConfig,
     runs: PathBuf,
     target: ProbeTarget,
@@ -49,7 +50,7 @@ pub(super) struct Job<'a> {
 impl<'a> Job<'a> {
     /// Resolves what the experiment says of the probe, and every run's configuration.
     pub(super) fn new(
-        (out, device): (&'a Path, &'a str),
+        (place, device): (&'a Place, &'a str),
         experiment: &'a ExperimentConfig,
         store: &'a StoreReader,
         stop: &'a AtomicBool,
@@ -75,9 +76,9 @@ impl<'a> Job<'a> {
             store,
             stop,
             device,
-            out,
+            place,
             experiment,
-            runs: out.join("runs"),
+            runs: place.folder().join("runs"),
             target,
             probe,
             tasks,
@@ -93,13 +94,20 @@ impl<'a> Job<'a> {
     }
 
     /// Begins a run or goes on with it, and scores it; `before` steps of the meter belong to runs before
-    /// it.
+    /// it. What other machines know of it is taken first, and what came out is given to them.
     pub(super) fn run(
         &self,
         run: &PlannedRun<'_>,
         before: u64,
         meter: &Meter,
     ) -> anyhow::Result<Done> {
+        self.place.fetch_run(run)?;
+        let done = self.run_here(run, before, meter)?;
+        self.place.give_run(run, &done)?;
+        Ok(done)
+    }
+
+    fn run_here(&self, run: &PlannedRun<'_>, before: u64, meter: &Meter) -> anyhow::Result<Done> {
         let path = self.runs.join(run.name());
         let config = self.experiment.run_config(run)?;
         if self.is_scored(&path, self.steps(run)?) {

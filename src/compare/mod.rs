@@ -4,6 +4,7 @@ mod folder;
 mod gradients;
 mod job;
 mod pictures;
+mod place;
 mod steps;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::output;
 use crate::progress::{Meter, say};
 
 use job::{Done, Job};
+use place::Place;
 
 /// Run an experiment: arms x seeds, paired by seed, probed while they train and at their end; then
 /// judge the comparisons that the experiment lists, and write comparison.json, tables, plots and
@@ -27,7 +29,8 @@ use job::{Done, Job};
 ///
 /// Whatever is finished is kept: the same command goes on after any interruption. Several machines
 /// may work on one folder, each with --arm or --seed, or all alike: a run that one of them is at work on
-/// is left to it.
+/// is left to it. At an address (s3://, gs://, az://) they share what is finished, and which of them does
+/// what is to be divided with --arm or --seed.
 ///
 /// For engines, `plan`, `work` and `finalize` do the same in steps: plan once, do each run anywhere and in
 /// any order, finalize once; `emit` prints job files. (A file named so is given as ./plan.)
@@ -38,7 +41,8 @@ use job::{Done, Job};
     after_help = "Examples:\n  \
     chipmill compare configs/notes-small.toml --store sample.zarr --out results/notes-small\n  \
     chipmill compare configs/notes-small.toml --store sample.zarr --out results/notes-small --seed 3\n  \
-    chipmill report results/notes-small --serve      watch it, from another terminal\n\n\
+    chipmill report results/notes-small --serve      watch it, from another terminal\n  \
+    chipmill compare configs/notes-small.toml --store s3://data/sample.zarr --out s3://data/notes --seed 3\n\n\
     `chipmill schema experiment` prints every key; docs/comparison.md says how runs are judged."
 )]
 pub(crate) struct Args {
@@ -59,9 +63,14 @@ struct What {
     #[arg(long, required = true)]
     store: Option<PathBuf>,
 
-    /// The folder of the comparison: made, or gone on with.
+    /// The folder of the comparison, or its address: made, or gone on with.
     #[arg(long, required = true, value_name = "DIR")]
     out: Option<PathBuf>,
+
+    /// Where this machine works on a comparison that lies at an address [default: a folder for each
+    /// address in the system's temporary folder].
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
 
     /// Only runs of this arm; may be given several times.
     #[arg(long, value_name = "NAME")]
@@ -95,8 +104,9 @@ fn run_all(args: &What) -> anyhow::Result<Outcome> {
     let runs = asked(args, &experiment)?;
     let store = StoreReader::open(&store)?;
     let stop = crate::signals::stop_flag()?;
-    let job = Job::new((&out, &args.device), &experiment, &store, &stop)?;
-    folder::settle(&out, &experiment)?;
+    let place = Place::new(&out, args.scratch.as_deref())?;
+    let job = Job::new((&place, &args.device), &experiment, &store, &stop)?;
+    folder::settle(&place, &experiment)?;
     if !gradients::study(&experiment, &job)? {
         return Ok(Outcome::Stopped);
     }
@@ -109,13 +119,18 @@ fn run_all(args: &What) -> anyhow::Result<Outcome> {
 
 /// Writes the report, with pictures where every run counts, and prints it; `false` when a signal came.
 fn judge(experiment: &ExperimentConfig, job: &Job<'_>, json: bool) -> anyhow::Result<bool> {
-    let (mut path, mut report) = write_comparison(job.out)?;
+    for run in experiment.runs() {
+        job.place.fetch_run(&run)?;
+    }
+    let folder = job.place.folder();
+    let (mut path, mut report) = write_comparison(folder)?;
     if report.complete {
         if !pictures::draw(experiment, job)? {
             return Ok(false);
         }
-        (path, report) = write_comparison(job.out)?;
+        (path, report) = write_comparison(folder)?;
     }
+    job.place.give_results()?;
     if json {
         output::json(&report)?;
     } else {
@@ -188,7 +203,7 @@ fn all(job: &Job<'_>, runs: &[PlannedRun<'_>], stop: &Arc<AtomicBool>) -> anyhow
                 failed.push(name);
             }
         }
-        write_comparison(job.out)?;
+        write_comparison(job.place.folder())?;
         if stop.load(Ordering::Relaxed) {
             meter.finish();
             return Ok(Outcome::Stopped);
@@ -207,7 +222,7 @@ fn all(job: &Job<'_>, runs: &[PlannedRun<'_>], stop: &Arc<AtomicBool>) -> anyhow
         failed.len(),
         runs.len(),
         failed.join(", "),
-        job.out.display()
+        job.place.shown().display()
     );
     Ok(Outcome::Done)
 }

@@ -23,6 +23,9 @@ use crate::progress::say;
 const PATCHES: u32 = 4;
 const VIEWS: u32 = 4;
 
+const FEATURES: &str = "features";
+const SHEETS: &str = "sheets";
+
 /// An arm's run and what its encoder makes of the test rows.
 struct Seen<'a> {
     run: PlannedRun<'a>,
@@ -31,7 +34,11 @@ struct Seen<'a> {
 
 /// Makes `features/*.json` and `sheets/*.png` unless they are there; `false` when a signal came.
 pub(super) fn draw(experiment: &ExperimentConfig, job: &Job<'_>) -> anyhow::Result<bool> {
-    let (features, sheets) = (job.out.join("features"), job.out.join("sheets"));
+    let place = job.place;
+    for folder in [FEATURES, SHEETS] {
+        place.fetch_folder(folder)?;
+    }
+    let (features, sheets) = (place.folder().join(FEATURES), place.folder().join(SHEETS));
     if features.exists() && sheets.exists() {
         return Ok(true);
     }
@@ -58,6 +65,9 @@ pub(super) fn draw(experiment: &ExperimentConfig, job: &Job<'_>) -> anyhow::Resu
             None => Ok(()),
         }
     })?;
+    for folder in [FEATURES, SHEETS] {
+        place.give_folder(folder)?;
+    }
     Ok(true)
 }
 

@@ -1,6 +1,6 @@
 //! `chipmill compare plan`, `work`, `finalize` and `emit`: the runs of an experiment, for engines.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -9,6 +9,7 @@ use chipmill_store::StoreReader;
 use serde::Serialize;
 
 use super::job::{Done, Job};
+use super::place::Place;
 use super::{folder, gradients, judge};
 use crate::emit::{self, Engine, Steps, absolute};
 use crate::exit::{Busy, Outcome};
@@ -43,9 +44,13 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     store: PathBuf,
 
-    /// The folder of the comparison to make.
+    /// The folder of the comparison to make, or its address.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+
+    /// Where this machine works on a comparison at an address; see `chipmill compare --help`.
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
 
     /// Print one JSON document.
     #[arg(long)]
@@ -54,24 +59,34 @@ pub(super) struct PlanArgs {
 
 // A planned comparison, and where its work is done. No doc comment: clap would make it the command's.
 #[derive(Debug, clap::Args)]
-struct Place {
+struct Planned {
     /// The store.
     #[arg(long)]
     store: PathBuf,
 
-    /// The folder of the planned comparison.
+    /// The folder of the planned comparison, or its address.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+
+    /// Where this machine works on a comparison at an address; see `chipmill compare --help`.
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
 
     /// cpu, cuda or cuda:N.
     #[arg(long, default_value = "cpu")]
     device: String,
 }
 
+impl Planned {
+    fn place(&self) -> anyhow::Result<Place> {
+        Place::new(&self.out, self.scratch.as_deref())
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct WorkArgs {
     #[command(flatten)]
-    place: Place,
+    planned: Planned,
 
     /// Number of the run, from 0.
     #[arg(long, value_name = "K")]
@@ -81,7 +96,7 @@ pub(super) struct WorkArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct FinalizeArgs {
     #[command(flatten)]
-    place: Place,
+    planned: Planned,
 
     /// Print comparison.json.
     #[arg(long)]
@@ -94,9 +109,13 @@ pub(super) struct EmitArgs {
     #[arg(long, global = true)]
     store: Option<PathBuf>,
 
-    /// The folder of the planned comparison.
+    /// The folder of the planned comparison, or its address.
     #[arg(long, global = true, value_name = "DIR")]
     out: Option<PathBuf>,
+
+    /// Where this machine works on a comparison at an address; see `chipmill compare --help`.
+    #[arg(long, global = true, value_name = "DIR")]
+    scratch: Option<PathBuf>,
 
     /// cpu, cuda or cuda:N, as one task sees it.
     #[arg(long, global = true, default_value = "cpu")]
@@ -108,7 +127,7 @@ pub(super) struct EmitArgs {
 
 /// What `compare plan --json` prints.
 #[derive(Serialize)]
-struct Planned {
+struct PlannedRuns {
     /// Names of the run folders; the position is the number of the run.
     runs: Vec<String>,
 }
@@ -127,11 +146,12 @@ fn plan(args: &PlanArgs) -> anyhow::Result<Outcome> {
     let store = StoreReader::open(&args.store)?;
     let stop = crate::signals::stop_flag()?;
     // Everything that would fail in each run fails here, once.
-    Job::new((&args.out, "cpu"), &experiment, &store, &stop)?;
-    folder::settle(&args.out, &experiment)?;
+    let place = Place::new(&args.out, args.scratch.as_deref())?;
+    Job::new((&place, "cpu"), &experiment, &store, &stop)?;
+    folder::settle(&place, &experiment)?;
     let runs: Vec<String> = experiment.runs().map(|run| run.name()).collect();
     if args.json {
-        output::json(&Planned { runs })?;
+        output::json(&PlannedRuns { runs })?;
     } else {
         let mut lines = vec![
             format!("comparison   {}", args.out.display()),
@@ -147,19 +167,20 @@ fn plan(args: &PlanArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The experiment that a planned folder keeps.
-fn planned(out: &Path) -> anyhow::Result<ExperimentConfig> {
-    folder::kept(out)?.with_context(|| {
+/// The experiment of a planned comparison.
+fn planned(place: &Place) -> anyhow::Result<ExperimentConfig> {
+    folder::kept(place)?.with_context(|| {
         format!(
             "{} holds no planned comparison; begin with `chipmill compare plan`",
-            out.display()
+            place.shown().display()
         )
     })
 }
 
 fn work(args: &WorkArgs) -> anyhow::Result<Outcome> {
-    let Place { store, out, device } = &args.place;
-    let experiment = planned(out)?;
+    let Planned { store, device, .. } = &args.planned;
+    let place = args.planned.place()?;
+    let experiment = planned(&place)?;
     let runs: Vec<PlannedRun<'_>> = experiment.runs().collect();
     let run = runs.get(args.run).with_context(|| {
         format!(
@@ -170,7 +191,7 @@ fn work(args: &WorkArgs) -> anyhow::Result<Outcome> {
     })?;
     let store = StoreReader::open(store)?;
     let stop = crate::signals::stop_flag()?;
-    let job = Job::new((out, device), &experiment, &store, &stop)?;
+    let job = Job::new((&place, device), &experiment, &store, &stop)?;
     let meter = Meter::new("steps");
     meter.total(Some(job.steps(run)?));
     let began = Instant::now();
@@ -191,11 +212,15 @@ fn work(args: &WorkArgs) -> anyhow::Result<Outcome> {
 }
 
 fn finalize(args: &FinalizeArgs) -> anyhow::Result<Outcome> {
-    let Place { store, out, device } = &args.place;
-    let experiment = planned(out)?;
+    let Planned { store, device, .. } = &args.planned;
+    let place = args.planned.place()?;
+    let experiment = planned(&place)?;
     let store = StoreReader::open(store)?;
     let stop = crate::signals::stop_flag()?;
-    let job = Job::new((out, device), &experiment, &store, &stop)?;
+    let job = Job::new((&place, device), &experiment, &store, &stop)?;
+    for run in experiment.runs() {
+        place.fetch_run(&run)?;
+    }
     refuse_undecided(&experiment, &job)?;
     if !gradients::study(&experiment, &job)? || !judge(&experiment, &job, args.json)? {
         return Ok(Outcome::Stopped);
@@ -206,7 +231,7 @@ fn finalize(args: &FinalizeArgs) -> anyhow::Result<Outcome> {
         failed.is_empty(),
         "runs that failed do not count: {}; the report in {} names the reasons",
         failed.join(", "),
-        out.display()
+        place.shown().display()
     );
     Ok(Outcome::Done)
 }
@@ -225,7 +250,7 @@ fn refuse_undecided(experiment: &ExperimentConfig, job: &Job<'_>) -> anyhow::Res
         "unfinished runs: {}, the first is run {first} ({name}); do each with `chipmill compare work`, then \
          finalize again (`chipmill report {}` shows what there is)",
         undecided.len(),
-        job.out.display()
+        job.place.folder().display()
     )
 }
 
@@ -233,7 +258,9 @@ fn emit(args: &EmitArgs) -> anyhow::Result<Outcome> {
     let (Some(store), Some(out)) = (&args.store, &args.out) else {
         anyhow::bail!("name the store and the planned folder: --store STORE --out DIR");
     };
-    let runs = planned(out)?.runs().count();
+    let runs = planned(&Place::new(out, args.scratch.as_deref())?)?
+        .runs()
+        .count();
     StoreReader::open(store)?;
     let (store, out) = (absolute(store)?, absolute(out)?);
     let words = |step: &str| {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use chipmill_store::is_address;
+
 use super::shell::is_unseen;
 use super::{Common, Steps, heading, plain};
 
@@ -26,9 +28,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "IMAGE")]
     image: String,
 
-    /// The claim of a volume that many nodes may write at once.
+    /// The claim of a volume that many nodes may write at once; needed unless all that they share lies at
+    /// addresses, such as s3://.
     #[arg(long, value_name = "CLAIM")]
-    volume_claim: String,
+    volume_claim: Option<String>,
+
+    /// A Secret whose keys are the environment variables that an object store's client reads, such as
+    /// AWS_ACCESS_KEY_ID.
+    #[arg(long, value_name = "SECRET")]
+    secret: Option<String>,
 
     /// Where the volume is mounted; the plan was made under the same path.
     #[arg(long, value_name = "PATH", default_value = "/data")]
@@ -53,7 +61,13 @@ pub(super) fn manifests(args: &Args, steps: &Steps) -> anyhow::Result<String> {
         "there is nothing to do: the plan has no tasks"
     );
     let mount = super::absolute(&args.mount)?;
-    for path in &steps.paths {
+    for path in steps.paths.iter().filter(|path| !is_address(path)) {
+        anyhow::ensure!(
+            args.volume_claim.is_some(),
+            "{} is a folder: name the claim of the volume that holds it (--volume-claim), or plan at an \
+             address",
+            path.display()
+        );
         anyhow::ensure!(
             path.starts_with(Path::new(&mount)),
             "{} is not below --mount {mount}, where the pods have the volume; plan in a pod that mounts \
@@ -160,7 +174,6 @@ impl Pod<'_> {
         let Args {
             common,
             image,
-            volume_claim,
             namespace,
             memory,
             grace,
@@ -182,8 +195,8 @@ impl Pod<'_> {
             n => format!("              nvidia.com/gpu: {n}\n"),
         };
         let (name, cpus) = (common.name(steps) + suffix, common.cpus);
-        let [name, image, claim, memory, mount] =
-            [&name, image, volume_claim, memory, &self.mount].map(|text| quote(text));
+        let [name, image, memory] = [&name, image, memory].map(|text| quote(text));
+        let (environment, mounts, volumes) = (self.environment(), self.mounts(), self.volumes());
         Ok(format!(
             "apiVersion: batch/v1\n\
              kind: Job\n\
@@ -207,15 +220,47 @@ impl Pod<'_> {
              \x20             memory: {memory}\n\
              \x20           limits:\n\
              \x20             memory: {memory}\n\
-             {gpus}\
-             \x20         volumeMounts:\n\
-             \x20           - name: data\n\
-             \x20             mountPath: {mount}\n\
-             \x20     volumes:\n\
-             \x20       - name: data\n\
-             \x20         persistentVolumeClaim:\n\
-             \x20           claimName: {claim}\n"
+             {gpus}{environment}{mounts}{volumes}"
         ))
+    }
+
+    /// Of a container: what the object store's client reads.
+    fn environment(&self) -> String {
+        let secret = self.args.secret.as_ref().map(|name| {
+            let name = quote(name);
+            format!(
+                "          envFrom:\n\
+                 \x20           - secretRef:\n\
+                 \x20               name: {name}\n"
+            )
+        });
+        secret.unwrap_or_default()
+    }
+
+    /// Of a container: the volume, if there is one.
+    fn mounts(&self) -> String {
+        let mount = self.args.volume_claim.as_ref().map(|_| {
+            let mount = quote(&self.mount);
+            format!(
+                "          volumeMounts:\n\
+                 \x20           - name: data\n\
+                 \x20             mountPath: {mount}\n"
+            )
+        });
+        mount.unwrap_or_default()
+    }
+
+    fn volumes(&self) -> String {
+        let volume = self.args.volume_claim.as_ref().map(|claim| {
+            let claim = quote(claim);
+            format!(
+                "      volumes:\n\
+                 \x20       - name: data\n\
+                 \x20         persistentVolumeClaim:\n\
+                 \x20           claimName: {claim}\n"
+            )
+        });
+        volume.unwrap_or_default()
     }
 }
 

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use chipmill_store::is_address;
+
 use crate::exit::Outcome;
 use crate::output;
 
@@ -31,7 +33,7 @@ pub(crate) struct Steps {
     pub(crate) work: Vec<String>,
     /// Once, when all tasks have ended well.
     pub(crate) finalize: Vec<String>,
-    /// Paths that every machine must see.
+    /// What every machine must see: folders, and addresses.
     pub(crate) paths: Vec<PathBuf>,
 }
 
@@ -88,10 +90,14 @@ pub(crate) fn run(engine: &Engine, steps: &Steps) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// A path as every machine can use it, as text.
+/// A path as every machine can use it, as text; an address is one.
 pub(crate) fn absolute(path: &Path) -> anyhow::Result<String> {
-    let full = std::path::absolute(path)
-        .with_context(|| format!("cannot tell where {} is", path.display()))?;
+    let full = if is_address(path) {
+        path.to_owned()
+    } else {
+        std::path::absolute(path)
+            .with_context(|| format!("cannot tell where {} is", path.display()))?
+    };
     let text = full.to_str().with_context(|| {
         format!(
             "the path {} is not UTF-8, which job files must be",

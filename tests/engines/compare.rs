@@ -184,6 +184,8 @@ fn job_files_of_a_comparison_name_its_runs_and_want_a_plan() {
     let (jobs, _) = emit("k8s", &out, &more, 0);
     let jobs = yaml_rust2::YamlLoader::load_from_str(&jobs).unwrap();
     assert_eq!(jobs[0]["spec"]["completions"].as_i64(), Some(6));
+    let (_, error) = emit("k8s", &out, &["--image", "i"], 2);
+    assert!(error.contains("--volume-claim"), "{error}");
     let (_, error) = emit("slurm", &nowhere, &[], 2);
     assert!(
         error.contains("begin with `chipmill compare plan`"),

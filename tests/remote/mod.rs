@@ -1,8 +1,10 @@
 //! Stores in an object store behind a slow and broken network: the same bytes, in bounded requests, or one
 //! clear line.
 
+mod interrupted;
 mod proxy;
 mod server;
+mod shared_comparison;
 
 use std::collections::BTreeMap;
 use std::process::Output;
@@ -66,19 +68,34 @@ impl Afar {
 
     /// The objects of the store at the address, those of `.ingest` left out.
     fn objects(&self) -> BTreeMap<String, Vec<u8>> {
-        let list = self
-            .server
-            .request("GET", "/bucket?list-type=2&max-keys=1000");
-        let list = String::from_utf8(list).expect("XML");
-        let keys = list.split("<Key>").skip(1);
-        let keys = keys.map(|rest| rest.split("</Key>").next().expect("an end"));
-        let names = keys.filter_map(|key| key.strip_prefix("ben.zarr/"));
+        self.objects_of("ben.zarr/")
+    }
+
+    /// The objects of a store below a prefix of the bucket, those of `.ingest` left out.
+    fn objects_of(&self, prefix: &str) -> BTreeMap<String, Vec<u8>> {
+        let names = self.names(prefix).into_iter();
         let names = names.filter(|name| !name.starts_with(".ingest/"));
         let get = |name: &str| {
             self.server
-                .request("GET", &format!("/bucket/ben.zarr/{name}"))
+                .request("GET", &format!("/bucket/{prefix}{name}"))
         };
-        names.map(|name| (name.to_owned(), get(name))).collect()
+        names
+            .map(|name| {
+                let bytes = get(&name);
+                (name, bytes)
+            })
+            .collect()
+    }
+
+    /// The names of all objects below a prefix of the bucket.
+    fn names(&self, prefix: &str) -> Vec<String> {
+        let list = format!("/bucket?list-type=2&prefix={prefix}&max-keys=1000");
+        let list = String::from_utf8(self.server.request("GET", &list)).expect("XML");
+        let keys = list.split("<Key>").skip(1);
+        let keys = keys.map(|rest| rest.split("</Key>").next().expect("an end"));
+        keys.filter_map(|key| key.strip_prefix(prefix))
+            .map(str::to_owned)
+            .collect()
     }
 }
 

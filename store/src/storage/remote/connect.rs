@@ -1,11 +1,13 @@
-//! From an address to a client. Credentials come from the environment, as each provider's tools read it.
+//! From an address to a client. Credentials come from the environment and the profile files, as each provider's
+//! tools read them.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
@@ -15,17 +17,35 @@ use object_store::http::HttpBuilder;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
 use super::address::{Address, Scheme};
+use super::explain::explain;
+use super::profile;
 use super::traffic::{FAILED, REQUESTS, count};
 
 /// Tries after the first one; with the pauses between them about six seconds, at most a minute.
 const RETRIES: usize = 5;
 
-pub(super) fn client(address: &Address) -> object_store::Result<Arc<dyn ObjectStore>> {
+pub(super) fn client(address: &Address) -> io::Result<Arc<dyn ObjectStore>> {
     install_tls();
+    let profile = match address.scheme {
+        Scheme::S3 => profile::settings()?,
+        _ => Vec::new(),
+    };
+    built(address, profile).map_err(|e| explain(&e))
+}
+
+fn aws(profile: Vec<(AmazonS3ConfigKey, String)>) -> AmazonS3Builder {
+    let set = |builder: AmazonS3Builder, (key, value)| builder.with_config(key, value);
+    profile.into_iter().fold(AmazonS3Builder::from_env(), set)
+}
+
+fn built(
+    address: &Address,
+    profile: Vec<(AmazonS3ConfigKey, String)>,
+) -> object_store::Result<Arc<dyn ObjectStore>> {
     let name = &*address.name;
     Ok(match address.scheme {
         Scheme::S3 => Arc::new(
-            AmazonS3Builder::from_env()
+            aws(profile)
                 .with_bucket_name(name)
                 .with_retry(retries())
                 .with_http_connector(Counting)

@@ -30,7 +30,7 @@ pub(super) fn is_interrupted(error: &Error) -> bool {
 }
 
 const ACCOUNT: &str = "check the credentials in the environment (s3: AWS_ACCESS_KEY_ID and \
-                       AWS_SECRET_ACCESS_KEY, with AWS_SESSION_TOKEN where they are temporary; gs: \
+                       AWS_SECRET_ACCESS_KEY, with AWS_SESSION_TOKEN where they are temporary, or AWS_PROFILE; gs: \
                        GOOGLE_APPLICATION_CREDENTIALS; az: AZURE_STORAGE_ACCOUNT_NAME and \
                        AZURE_STORAGE_ACCOUNT_KEY)";
 

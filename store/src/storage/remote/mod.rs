@@ -5,6 +5,7 @@ mod cache;
 mod connect;
 mod explain;
 mod parts;
+mod profile;
 mod runtime;
 pub(crate) mod testing;
 mod traffic;
@@ -71,7 +72,7 @@ fn bucket(address: &Address) -> io::Result<Bucket> {
     }
     // Clients look for credentials, which may begin tasks.
     let _runtime = runtime::handle()?.enter();
-    let client = connect::client(address).map_err(|e| explain(&e))?;
+    let client = connect::client(address)?;
     let bucket = Bucket::new(client, address.scheme, false);
     buckets.insert(address.place.clone(), bucket.clone());
     Ok(bucket)
