@@ -313,14 +313,11 @@ fn assemble(segments: &BTreeMap<u64, Bytes>, range: &Range<u64>) -> Option<Part>
     let mut joined = Vec::new();
     let mut at = range.start;
     while at < range.end {
-        // Segments may overlap: of those that begin early enough, the one that reaches furthest.
-        let before = segments.range(..=at).rev().take(2);
-        let reach = |(start, bytes): &(&u64, &Bytes)| **start + bytes.len() as u64;
-        let (start, bytes) = before.max_by_key(reach)?;
+        // Segments overlap where blocks of the cache lie in what was fetched across a gap: the nearest that begins
+        // before may end before, and a longer one have what is wanted. None is longer than a request.
+        let mut before = segments.range(at.saturating_sub(MOST)..=at).rev();
+        let (start, bytes) = before.find(|(start, bytes)| at - **start < bytes.len() as u64)?;
         let from = usize::try_from(at - start).ok()?;
-        if from >= bytes.len() {
-            return None;
-        }
         let to = bytes
             .len()
             .min(from + usize::try_from(range.end - at).ok()?);
@@ -356,6 +353,33 @@ mod tests {
                 let part = assemble(&segments, &range).unwrap();
                 prop_assert_eq!(part.bytes.len() as u64, range.end - range.start);
                 prop_assert!(part.bytes.iter().zip(range.clone()).step_by(997).all(|(b, at)| *b == byte(at)));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parts_come_out_as_they_are_whichever_blocks_the_cache_has(
+            starts in proptest::collection::vec((0u64..2 << 20, 1u64..200 << 10), 1..20),
+            has in proptest::collection::vec(any::<bool>(), 128),
+        ) {
+            let byte = |at: u64| u8::try_from(at.wrapping_mul(2_654_435_761) >> 24 & 0xff).unwrap();
+            let bytes_of = |range: Range<u64>| Bytes::from(range.map(byte).collect::<Vec<u8>>());
+            let ranges: Vec<Range<u64>> = starts.iter().map(|&(s, n)| s..s + n).collect();
+            let wanted: BTreeSet<u64> = ranges.iter().flat_map(blocks).collect();
+            let is_cached = |&block: &u64| has[usize::try_from(block).unwrap() % has.len()];
+            let (cached, missing): (Vec<u64>, Vec<u64>) = wanted.into_iter().partition(is_cached);
+            let whole = |block: u64| block * BLOCK as u64..(block + 1) * BLOCK as u64;
+            let fetched = merged(missing.into_iter().map(whole).collect());
+            let segments: BTreeMap<u64, Bytes> = cached
+                .into_iter()
+                .map(whole)
+                .chain(fetched)
+                .map(|range| (range.start, bytes_of(range)))
+                .collect();
+            for range in ranges {
+                let part = assemble(&segments, &range).map(|part| part.bytes);
+                prop_assert_eq!(part, Some(bytes_of(range)));
             }
         }
     }
