@@ -20,25 +20,38 @@ const PIXEL_ROUNDS: usize = 7;
 #[inline(always)]
 pub(crate) fn normals<L: Lanes>(lanes: L, first: [u32; 4], key: [u32; 2]) -> [L::F; 8] {
     let [w0, w1, w2, w3] = lanes.philox::<PIXEL_ROUNDS>(first, key);
-    let ([a, b], [c, d]) = (pair(lanes, w0), pair(lanes, w1));
-    let ([e, f], [g, h]) = (pair(lanes, w2), pair(lanes, w3));
+    let ([a, b], [c, d]) = pairs(lanes, w0, w1);
+    let ([e, f], [g, h]) = pairs(lanes, w2, w3);
     [a, b, c, d, e, f, g, h]
 }
 
+/// Words that are worked on side by side: the steps of one depend on each other, so that a processor would wait
+/// for most of them, and two share the constants of every step.
+const ABREAST: usize = 2;
+
 #[inline(always)]
-fn pair<L: Lanes>(lanes: L, word: L::U) -> [L::F; 2] {
-    let (r, (cosine, sine)) = (radius(lanes, word), direction(lanes, word));
-    [lanes.mul(r, cosine), lanes.mul(r, sine)]
+fn pairs<L: Lanes>(lanes: L, first: L::U, second: L::U) -> ([L::F; 2], [L::F; 2]) {
+    let [r, s] = radii(lanes, [first, second]);
+    let ([c, d], [e, f]) = directions(lanes, [first, second]);
+    let pair = |r, cosine, sine| [lanes.mul(r, cosine), lanes.mul(r, sine)];
+    (pair(r, c, e), pair(s, d, f))
 }
 
-/// `c[0] + c[1] x + ...`
+/// `c[0] + c[1] x + ...` of each `x`.
 #[inline(always)]
-fn polynomial<L: Lanes, const N: usize>(lanes: L, x: L::F, c: [f32; N]) -> L::F {
-    let mut sum = lanes.splat(c[N - 1]);
+fn polynomials<L: Lanes, const N: usize>(
+    lanes: L,
+    x: [L::F; ABREAST],
+    c: [f32; N],
+) -> [L::F; ABREAST] {
+    let mut sums = [lanes.splat(c[N - 1]); ABREAST];
     for k in (0..N - 1).rev() {
-        sum = lanes.mul_add(sum, x, lanes.splat(c[k]));
+        let c = lanes.splat(c[k]);
+        for (sum, x) in sums.iter_mut().zip(x) {
+            *sum = lanes.mul_add(*sum, x, c);
+        }
     }
-    sum
+    sums
 }
 
 /// The bits of the largest `f32` not above the root of 1/2.
@@ -58,20 +71,27 @@ const LN: [f32; 7] = [
 
 /// `sqrt(-2 ln u)` with `u = ((word >> 14) + 1) / 2^18`.
 #[inline(always)]
-fn radius<L: Lanes>(lanes: L, word: L::U) -> L::F {
-    let whole = lanes.add_u(lanes.shift_right::<14>(word), lanes.splat_u(1));
-    let bits = lanes.bits(lanes.round_i32(whole));
-    // 2^18 u = 2^exponent (1 + t), with 1 + t between the roots of 1/2 and of 2.
-    let root = lanes.splat_u(ROOT_HALF);
-    let above = lanes.sub_u(bits, root);
-    let exponent = lanes.round_i32(lanes.shift_right::<23>(above));
-    let mantissa = lanes.add_u(lanes.and(above, lanes.splat_u(0x007F_FFFF)), root);
-    let t = lanes.sub(lanes.as_floats(mantissa), lanes.splat(1.0));
-    let series = lanes.mul(lanes.mul(t, t), polynomial(lanes, t, LN.map(|c| -2.0 * c)));
-    let minus_two = lanes.splat(-2.0);
-    let fraction = lanes.mul_add(t, minus_two, series);
-    let exponent = lanes.sub(exponent, lanes.splat(18.0));
-    lanes.sqrt(lanes.mul_add(exponent, lanes.splat(-2.0 * LN_2), fraction))
+fn radii<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> [L::F; ABREAST] {
+    let mut exponents = [lanes.splat(0.0); ABREAST];
+    let mut t = exponents;
+    for ((t, exponent), word) in t.iter_mut().zip(&mut exponents).zip(words) {
+        let whole = lanes.add_u(lanes.shift_right::<14>(word), lanes.splat_u(1));
+        let bits = lanes.bits(lanes.round_i32(whole));
+        // 2^18 u = 2^exponent (1 + t), with 1 + t between the roots of 1/2 and of 2.
+        let root = lanes.splat_u(ROOT_HALF);
+        let above = lanes.sub_u(bits, root);
+        *exponent = lanes.round_i32(lanes.shift_right::<23>(above));
+        let mantissa = lanes.add_u(lanes.and(above, lanes.splat_u(0x007F_FFFF)), root);
+        *t = lanes.sub(lanes.as_floats(mantissa), lanes.splat(1.0));
+    }
+    let mut radii = polynomials(lanes, t, LN.map(|c| -2.0 * c));
+    for ((radius, exponent), t) in radii.iter_mut().zip(exponents).zip(t) {
+        let series = lanes.mul(lanes.mul(t, t), *radius);
+        let fraction = lanes.mul_add(t, lanes.splat(-2.0), series);
+        let exponent = lanes.sub(exponent, lanes.splat(18.0));
+        *radius = lanes.sqrt(lanes.mul_add(exponent, lanes.splat(-2.0 * LN_2), fraction));
+    }
+    radii
 }
 
 /// `sin(x) / x` and `cos(x)` as polynomials in `x²` on `[0, (pi / 2)²]`, with the smallest absolute
@@ -91,20 +111,32 @@ const COSINE: [f32; 5] = [
     2.315_393e-5,
 ];
 
-/// Cosine and sine of an angle that is uniform on the circle: the lowest 13 bits of `word` choose it from
+/// Cosines and sines of angles that are uniform on the circle: the lowest 13 bits of a word choose one from
 /// the right half, the bit above them mirrors it to the left.
 #[inline(always)]
-fn direction<L: Lanes>(lanes: L, word: L::U) -> (L::F, L::F) {
+fn directions<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> ([L::F; ABREAST], [L::F; ABREAST]) {
     const SCALE: f32 = FRAC_PI_2 / (1_u32 << 31) as f32;
     // In the middle of its step, so that both signs are equally likely.
     const HALF_STEP: f32 = SCALE * (1_u32 << 18) as f32;
-    let turn = lanes.round_i32(lanes.shift_left::<19>(word));
-    let x = lanes.mul_add(turn, lanes.splat(SCALE), lanes.splat(HALF_STEP));
-    let square = lanes.mul(x, x);
-    let sine = lanes.mul(x, polynomial(lanes, square, SINE));
-    let cosine = polynomial(lanes, square, COSINE);
-    let sign = lanes.and(lanes.shift_left::<18>(word), lanes.splat_u(0x8000_0000));
-    (lanes.as_floats(lanes.xor(lanes.bits(cosine), sign)), sine)
+    let mut angles = [lanes.splat(0.0); ABREAST];
+    let mut squares = angles;
+    for ((angle, square), word) in angles.iter_mut().zip(&mut squares).zip(words) {
+        let turn = lanes.round_i32(lanes.shift_left::<19>(word));
+        *angle = lanes.mul_add(turn, lanes.splat(SCALE), lanes.splat(HALF_STEP));
+        *square = lanes.mul(*angle, *angle);
+    }
+    let mut sines = polynomials(lanes, squares, SINE);
+    let mut cosines = polynomials(lanes, squares, COSINE);
+    for ((sine, angle), (cosine, word)) in sines
+        .iter_mut()
+        .zip(angles)
+        .zip(cosines.iter_mut().zip(words))
+    {
+        *sine = lanes.mul(angle, *sine);
+        let sign = lanes.and(lanes.shift_left::<18>(word), lanes.splat_u(0x8000_0000));
+        *cosine = lanes.as_floats(lanes.xor(lanes.bits(*cosine), sign));
+    }
+    (cosines, sines)
 }
 
 #[cfg(test)]
@@ -146,12 +178,12 @@ mod tests {
     #[test]
     fn the_extreme_words_give_finite_numbers() {
         for word in [0, 1, 0x1FFF, 0x2000, 0x3FFF, 0x4000, 0x8000_0000, u32::MAX] {
-            let radius = radius(Scalar, [word; LANES])[0];
+            let radius = radii(Scalar, [[word; LANES]; ABREAST])[0][0];
             assert!((0.0..5.0).contains(&radius), "{word}: {radius}");
-            let (cosine, sine) = direction(Scalar, [word; LANES]);
+            let ([cosine, _], [_, sine]) = directions(Scalar, [[word; LANES]; ABREAST]);
             let length = sine[0] * sine[0] + cosine[0] * cosine[0];
             assert!((length - 1.0).abs() < 1e-6, "{word}");
         }
-        assert_eq!(radius(Scalar, [u32::MAX; LANES])[0], 0.0);
+        assert_eq!(radii(Scalar, [[u32::MAX; LANES]; ABREAST])[1][0], 0.0);
     }
 }

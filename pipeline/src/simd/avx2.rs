@@ -250,56 +250,12 @@ impl Lanes for Avx2 {
         }
     }
 
-    /// Even counters in one register and odd ones in another, a word in the low half of 64 bits; what
-    /// is above it does not matter.
+    /// Eight counters after the other eight: all sixteen at once have more state than there are registers.
     #[inline(always)]
     fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [Words; 4] {
-        vector!({
-            let wide = |x: u32| _mm256_set1_epi64x(i64::from(x));
-            let start = wide(first[0]);
-            let rest = [wide(first[1]), wide(first[2]), wide(first[3])];
-            // Even and odd counters of the lanes 0 to 7, then of 8 to 15.
-            let offsets = [
-                _mm256_setr_epi64x(0, 2, 4, 6),
-                _mm256_setr_epi64x(1, 3, 5, 7),
-                _mm256_setr_epi64x(8, 10, 12, 14),
-                _mm256_setr_epi64x(9, 11, 13, 15),
-            ];
-            let mut c = offsets.map(|offset| {
-                let counter = _mm256_add_epi64(start, offset);
-                [counter, rest[0], rest[1], rest[2]]
-            });
-            let [m0, m1] = PHILOX_MULTIPLIERS.map(wide);
-            let mut key = key;
-            for _ in 0..ROUNDS {
-                let [k0, k1] = key.map(wide);
-                for c in &mut c {
-                    let product0 = _mm256_mul_epu32(c[0], m0);
-                    let product1 = _mm256_mul_epu32(c[2], m1);
-                    // The shift, and a shuffle that does the same to the half that matters: they run
-                    // on different ports.
-                    let high0 = _mm256_srli_epi64::<32>(product0);
-                    let high1 = _mm256_shuffle_epi32::<0b11_11_01_01>(product1);
-                    *c = [
-                        _mm256_xor_si256(_mm256_xor_si256(c[1], k0), high1),
-                        product1,
-                        _mm256_xor_si256(_mm256_xor_si256(c[3], k1), high0),
-                        product0,
-                    ];
-                }
-                key = [
-                    key[0].wrapping_add(PHILOX_WEYL[0]),
-                    key[1].wrapping_add(PHILOX_WEYL[1]),
-                ];
-            }
-            // Low halves of the odd counters go to the odd lanes.
-            let merge = |even, odd| {
-                let odd = _mm256_shuffle_epi32::<0b10_10_00_00>(odd);
-                _mm256_blend_epi32::<0b1010_1010>(even, odd)
-            };
-            let word = |w: usize| [merge(c[0][w], c[1][w]), merge(c[2][w], c[3][w])];
-            [word(0), word(1), word(2), word(3)]
-        })
+        let [a, b, c, d] = philox_eight::<ROUNDS>(first, 0, key);
+        let [e, f, g, h] = philox_eight::<ROUNDS>(first, 8, key);
+        [[a, e], [b, f], [c, g], [d, h]]
     }
 
     #[inline(always)]
@@ -359,6 +315,52 @@ impl Lanes for Avx2 {
     fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
         transpose8(from)
     }
+}
+
+/// The words of the eight counters from `first` + `offset` on. Even counters are in one register and odd ones in
+/// another, a word in the low half of 64 bits; what is above it does not matter.
+#[inline(always)]
+fn philox_eight<const ROUNDS: usize>(first: [u32; 4], offset: i64, key: [u32; 2]) -> [__m256i; 4] {
+    vector!({
+        let wide = |x: u32| _mm256_set1_epi64x(i64::from(x));
+        let start = _mm256_add_epi64(wide(first[0]), _mm256_set1_epi64x(offset));
+        let even = _mm256_add_epi64(start, _mm256_setr_epi64x(0, 2, 4, 6));
+        let odd = _mm256_add_epi64(start, _mm256_setr_epi64x(1, 3, 5, 7));
+        let rest = [wide(first[1]), wide(first[2]), wide(first[3])];
+        let mut c = [
+            [even, rest[0], rest[1], rest[2]],
+            [odd, rest[0], rest[1], rest[2]],
+        ];
+        let [m0, m1] = [wide(PHILOX_MULTIPLIERS[0]), wide(PHILOX_MULTIPLIERS[1])];
+        let mut key = key;
+        for _ in 0..ROUNDS {
+            let [k0, k1] = [wide(key[0]), wide(key[1])];
+            for c in &mut c {
+                let product0 = _mm256_mul_epu32(c[0], m0);
+                let product1 = _mm256_mul_epu32(c[2], m1);
+                // The shift, and a shuffle that does the same to the half that matters: they run on
+                // different ports.
+                let high0 = _mm256_srli_epi64::<32>(product0);
+                let high1 = _mm256_shuffle_epi32::<0b11_11_01_01>(product1);
+                *c = [
+                    _mm256_xor_si256(_mm256_xor_si256(c[1], k0), high1),
+                    product1,
+                    _mm256_xor_si256(_mm256_xor_si256(c[3], k1), high0),
+                    product0,
+                ];
+            }
+            key = [
+                key[0].wrapping_add(PHILOX_WEYL[0]),
+                key[1].wrapping_add(PHILOX_WEYL[1]),
+            ];
+        }
+        // Low halves of the odd counters go to the odd lanes.
+        let merge = |w: usize| {
+            let odd = _mm256_shuffle_epi32::<0b10_10_00_00>(c[1][w]);
+            _mm256_blend_epi32::<0b1010_1010>(c[0][w], odd)
+        };
+        [merge(0), merge(1), merge(2), merge(3)]
+    })
 }
 
 /// `bf16` in the low half of 32 bits.
