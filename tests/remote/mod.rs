@@ -2,9 +2,11 @@
 //! clear line.
 
 mod interrupted;
+mod kinds;
 mod proxy;
 mod server;
 mod shared_comparison;
+mod trained;
 
 use std::collections::BTreeMap;
 use std::process::Output;

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::server::SIGNATURE;
+
 /// What becomes of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -16,6 +18,8 @@ pub(crate) enum Fate {
     Answer(&'static str, &'static str),
     /// As if the store did not know of conditions.
     WithoutCondition,
+    /// As if the store answered everybody: the server wants a signature and does not check it.
+    Signed,
 }
 
 type Judge = dyn Fn(u64, &str) -> Fate + Send + Sync;
@@ -102,8 +106,7 @@ impl Shared {
             return write!(client, "{head}Connection: close\r\n\r\n{body}");
         }
         let mut upstream = TcpStream::connect(("127.0.0.1", self.upstream))?;
-        let conditional = fate != Fate::WithoutCondition;
-        upstream.write_all(&closing(&request, conditional))?;
+        upstream.write_all(&closing(&request, &fate))?;
         let mut left = match fate {
             Fate::Cut(bytes) => bytes,
             _ => usize::MAX,
@@ -149,7 +152,8 @@ fn head_end(request: &[u8]) -> Option<usize> {
 }
 
 /// The request with a head that asks for one answer on this connection.
-fn closing(request: &[u8], conditional: bool) -> Vec<u8> {
+fn closing(request: &[u8], fate: &Fate) -> Vec<u8> {
+    let conditional = *fate != Fate::WithoutCondition;
     let head = head_end(request).unwrap_or(request.len());
     let text = String::from_utf8_lossy(&request[..head]);
     let keep = |line: &&str| {
@@ -158,6 +162,9 @@ fn closing(request: &[u8], conditional: bool) -> Vec<u8> {
         !line.is_empty() && !line.starts_with("connection:") && (conditional || !is_condition)
     };
     let mut lines: Vec<&str> = text.split("\r\n").filter(keep).collect();
+    if *fate == Fate::Signed {
+        lines.push(SIGNATURE);
+    }
     lines.push("Connection: close\r\n\r\n");
     [lines.join("\r\n").as_bytes(), &request[head..]].concat()
 }

@@ -13,6 +13,10 @@ const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/remote/re
 /// What must never be seen: the secret key of the tests.
 pub(crate) const SECRET: &str = "THESECRETKEYOFTHETESTS0123456789";
 
+/// What the server takes for one.
+pub(crate) const SIGNATURE: &str = "Authorization: AWS4-HMAC-SHA256 \
+    Credential=TESTKEY/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+
 /// A running server with one bucket, `bucket`.
 pub(crate) struct Server {
     process: Child,
@@ -50,8 +54,7 @@ impl Server {
         let mut connection = TcpStream::connect(("127.0.0.1", self.port)).expect("moto listens");
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Length: 0\r\n\
-             Authorization: AWS4-HMAC-SHA256 Credential=TESTKEY/20260101/us-east-1/s3/aws4_request, \
-             SignedHeaders=host, Signature=0\r\nConnection: close\r\n\r\n",
+             {SIGNATURE}\r\nConnection: close\r\n\r\n",
             self.port
         );
         connection.write_all(head.as_bytes()).expect("a request");
