@@ -16,7 +16,7 @@ use chipmill_train::pretrain::Pretrain;
 use chipmill_train::probe::{Probe, ProbeDuring, ProbeTarget, Tested};
 use chipmill_train::trainer::{TrainProgress, sentence};
 
-use super::place::Place;
+use super::place::{Place, Standing};
 use crate::progress::Meter;
 
 /// What became of a run.
@@ -31,6 +31,17 @@ pub(super) enum Done {
     Failed(String),
     /// A signal came; a checkpoint is saved.
     Stopped,
+}
+
+impl Done {
+    /// As far as this process knows.
+    fn standing(&self) -> Option<Standing> {
+        match self {
+            Self::Elsewhere => None,
+            Self::Stopped => Some(Standing::Interrupted),
+            Self::Before | Self::Scored(_) | Self::Failed(_) => Some(Standing::Ended),
+        }
+    }
 }
 
 /// What all runs share.
@@ -102,8 +113,14 @@ impl<'a> Job<'a> {
         meter: &Meter,
     ) -> anyhow::Result<Done> {
         self.place.fetch_run(run)?;
+        if self.has_failed(run) {
+            // It is tried again from where it was last well.
+            self.place.fetch_checkpoints(run)?;
+        }
         let done = self.run_here(run, before, meter)?;
-        self.place.give_run(run, &done)?;
+        if let Some(standing) = done.standing() {
+            self.place.give_run(run, standing)?;
+        }
         Ok(done)
     }
 

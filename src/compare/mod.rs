@@ -123,18 +123,19 @@ fn judge(experiment: &ExperimentConfig, job: &Job<'_>, json: bool) -> anyhow::Re
         job.place.fetch_run(&run)?;
     }
     let folder = job.place.folder();
-    let (mut path, mut report) = write_comparison(folder)?;
+    let (_, mut report) = write_comparison(folder)?;
     if report.complete {
         if !pictures::draw(experiment, job)? {
             return Ok(false);
         }
-        (path, report) = write_comparison(folder)?;
+        (_, report) = write_comparison(folder)?;
     }
     job.place.give_results()?;
     if json {
         output::json(&report)?;
     } else {
-        let mut lines = vec![format!("report   {}", path.display())];
+        let page = job.place.shown().join("report.html");
+        let mut lines = vec![format!("report   {}", page.display())];
         lines.extend(report.sentences);
         lines.extend(report.remarks);
         output::result(&lines.join("\n"))?;

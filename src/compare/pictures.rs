@@ -50,6 +50,7 @@ pub(super) fn draw(experiment: &ExperimentConfig, job: &Job<'_>) -> anyhow::Resu
     let mut seen = Vec::new();
     for arm in experiment.arms_of(family) {
         let run = PlannedRun { family, arm, seed };
+        place.fetch_checkpoints(&run)?;
         match job.tested(&run) {
             Ok(tested) => seen.push(Seen { run, tested }),
             Err(TrainError::Stopped) => return Ok(false),

@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! ADDRESS/ experiment.toml     created once: the comparison's own
-//!          runs/<run>.tar      a run that has ended, created once: of machines that did the same run one counts
-//!          runs/<run>.part     a run that was interrupted, replaced by whoever goes on with it; a tar as well
+//!          runs/...            see `runs`
 //!          gradients.json  features.tar  sheets.tar     created once
 //!          comparison.json ... report.html              of whoever judged last; the report last
 //! ```
@@ -13,19 +12,17 @@
 //! a waste of time and no contradiction.
 
 mod bundle;
+mod runs;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use chipmill_schemas::experiment::PlannedRun;
 use chipmill_store::{
     Creation, check_creation, create_object, is_address, object_exists, read_object, write_object,
 };
-use chipmill_train::TrainError;
-use chipmill_train::run_dir::RunDir;
 
-use super::job::Done;
+pub(super) use runs::Standing;
 
 /// The folder of a comparison, and the address that it is shared at.
 pub(super) struct Place {
@@ -147,8 +144,10 @@ impl Place {
         if into.exists() {
             return Ok(());
         }
-        self.unpack(&address.join(format!("{name}.tar")), &into)
-            .map(|_| ())
+        if let Some(bytes) = found(&address.join(format!("{name}.tar")))? {
+            unpack(&bytes, &format!("{name}.tar"), &into)?;
+        }
+        Ok(())
     }
 
     /// Gives a finished folder, if no other machine has.
@@ -161,58 +160,9 @@ impl Place {
         }
         let object = address.join(format!("{name}.tar"));
         if !exists(&object)? {
-            create(&object, &packed(&from)?)?;
+            create(&object, &packed(&from, "")?)?;
         }
         Ok(())
-    }
-
-    /// Brings a run: as it ended on some machine; else as it was interrupted, unless it was begun here.
-    pub(super) fn fetch_run(&self, run: &PlannedRun<'_>) -> anyhow::Result<()> {
-        let Some(address) = &self.address else {
-            return Ok(());
-        };
-        let name = run.name();
-        let into = self.folder.join("runs").join(&name);
-        if self.is_shared(&name) && into.is_dir() {
-            return Ok(());
-        }
-        // A process of this machine is at work on it: whatever the address has, its folder stays.
-        let held = RunDir::open(&into).and_then(|run| run.lock());
-        if matches!(held, Err(TrainError::Busy { .. })) {
-            return Ok(());
-        }
-        if self.unpack(&address.join(format!("runs/{name}.tar")), &into)? {
-            return self.mark_shared(&name);
-        }
-        if !into.join("config.toml").is_file() {
-            self.unpack(&address.join(format!("runs/{name}.part")), &into)?;
-        }
-        Ok(())
-    }
-
-    /// Gives a run as it is now. If it ended on another machine first, that one's counts, here too.
-    pub(super) fn give_run(&self, run: &PlannedRun<'_>, done: &Done) -> anyhow::Result<()> {
-        let (Some(address), name) = (&self.address, run.name()) else {
-            return Ok(());
-        };
-        let part = address.join(format!("runs/{name}.part"));
-        let from = self.folder.join("runs").join(&name);
-        match done {
-            Done::Elsewhere => return Ok(()),
-            Done::Stopped if from.join("config.toml").is_file() => {
-                let written = write_object(&part, &packed(&from)?);
-                return written.with_context(|| cannot("write", &part));
-            }
-            Done::Stopped => return Ok(()),
-            Done::Before if self.is_shared(&name) => return Ok(()),
-            Done::Before | Done::Scored(_) | Done::Failed(_) => {}
-        }
-        let whole = address.join(format!("runs/{name}.tar"));
-        if create(&whole, &packed(&from)?)? == Creation::AlreadyThere {
-            self.unpack(&whole, &from)?;
-        }
-        self.mark_shared(&name)?;
-        chipmill_store::remove_object(&part).with_context(|| cannot("remove", &part))
     }
 
     /// Gives what was written about the comparison, the report last.
@@ -238,29 +188,6 @@ impl Place {
         }
         Ok(())
     }
-
-    fn unpack(&self, object: &Path, into: &Path) -> anyhow::Result<bool> {
-        let Some(bytes) = found(object)? else {
-            return Ok(false);
-        };
-        bundle::unpack(&bytes, into).with_context(|| {
-            format!(
-                "{} cannot be taken over; remove that object to have it made again",
-                object.display()
-            )
-        })?;
-        Ok(true)
-    }
-
-    /// Whether the address has this run as this folder has it.
-    fn is_shared(&self, run: &str) -> bool {
-        self.folder.join(SHARED).join(run).is_file()
-    }
-
-    fn mark_shared(&self, run: &str) -> anyhow::Result<()> {
-        let mark = self.folder.join(SHARED).join(run);
-        write_object(&mark, b"").with_context(|| cannot("write", &mark))
-    }
 }
 
 /// A folder of this machine for each address.
@@ -269,8 +196,16 @@ fn usual_scratch(address: &str) -> PathBuf {
     std::env::temp_dir().join(format!("chipmill-compare-{}", &digest[..16]))
 }
 
-fn packed(folder: &Path) -> anyhow::Result<Vec<u8>> {
-    bundle::pack(folder).with_context(|| cannot("read", folder))
+/// `without` is a folder that is left out.
+fn packed(folder: &Path, without: &str) -> anyhow::Result<Vec<u8>> {
+    bundle::pack(folder, without).with_context(|| cannot("read", folder))
+}
+
+/// `object` is where the bytes are from.
+fn unpack(bytes: &[u8], object: &str, into: &Path) -> anyhow::Result<()> {
+    bundle::unpack(bytes, into).with_context(|| {
+        format!("the object {object} cannot be taken over; remove it to have it made again")
+    })
 }
 
 fn create(object: &Path, bytes: &[u8]) -> anyhow::Result<Creation> {

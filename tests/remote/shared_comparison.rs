@@ -130,11 +130,15 @@ fn machines_that_share_a_comparison_at_an_address_have_the_figures_of_one_that_d
             "{name} is not among {shared:?}"
         );
     }
-    assert_eq!(
-        shared.iter().filter(|s| s.starts_with("runs/")).count(),
-        6,
-        "{shared:?}"
-    );
+    let runs = |kind: &str| {
+        let is_one = |s: &&String| s.starts_with("runs/") && s.ends_with(kind);
+        shared.iter().filter(is_one).count()
+    };
+    assert_eq!((runs(".tar"), runs(".part")), (6, 0), "{shared:?}");
+    assert!(runs(".weights") >= 4, "{shared:?}");
+    // Reports need no weights, and the pictures were drawn before.
+    let weights = Path::new(&world.made.path("c")).join("runs/b16-dcl-s0/checkpoints");
+    assert!(!weights.exists());
 
     // Another experiment under the same address.
     let other = EXPERIMENT.replace("max_steps = 8", "max_steps = 16");

@@ -7,25 +7,24 @@ use std::path::{Component, Path, PathBuf};
 /// A tar is a number of blocks, the last two of them zeros.
 const BLOCK: usize = 512;
 
-/// All files of a folder and the folders in it. What is hidden or temporary belongs to processes at work and is
-/// left out.
-pub(super) fn pack(folder: &Path) -> io::Result<Vec<u8>> {
+/// All files of a folder and the folders in it, but for the folder `without`. What is hidden or temporary belongs
+/// to processes at work and is left out.
+pub(super) fn pack(folder: &Path, without: &str) -> io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.mode(tar::HeaderMode::Deterministic);
-    add(&mut tar, folder, Path::new(""))?;
-    tar.into_inner()
-}
-
-fn add(tar: &mut tar::Builder<Vec<u8>>, root: &Path, below: &Path) -> io::Result<()> {
-    for name in entries(&root.join(below))? {
-        let (path, name) = (root.join(below).join(&name), below.join(&name));
-        if path.is_dir() {
-            add(tar, root, &name)?;
-        } else {
-            tar.append_path_with_name(&path, &name)?;
+    let mut waiting = vec![PathBuf::new()];
+    while let Some(below) = waiting.pop() {
+        for name in entries(&folder.join(&below))? {
+            let name = below.join(name);
+            let path = folder.join(&name);
+            if !path.is_dir() {
+                tar.append_path_with_name(&path, &name)?;
+            } else if name != Path::new(without) {
+                waiting.push(name);
+            }
         }
     }
-    Ok(())
+    tar.into_inner()
 }
 
 /// The files directly in a folder, sorted; none where there is no folder.
@@ -133,22 +132,25 @@ mod tests {
     #[test]
     fn a_folder_comes_back_without_what_is_hidden_or_temporary() {
         let (one, two) = (made(), made());
-        let bytes = pack(&one.path().join("run")).unwrap();
-        assert!(bytes == pack(&two.path().join("run")).unwrap());
+        let bytes = pack(&one.path().join("run"), "").unwrap();
+        assert!(bytes == pack(&two.path().join("run"), "").unwrap());
         let into = one.path().join("other");
         std::fs::create_dir_all(into.join("old")).unwrap();
         unpack(&bytes, &into).unwrap();
         assert_eq!(files(&into).unwrap(), [Path::new("status.json")]);
         assert!(into.join("checkpoints/step-8/meta.json").is_file());
         assert!(!into.join("old").exists() && !into.join(".lock").exists());
-        assert!(pack(&into).unwrap() == bytes);
+        assert!(pack(&into, "").unwrap() == bytes);
+        let light = pack(&into, "checkpoints").unwrap();
+        unpack(&light, &into).unwrap();
+        assert!(into.join("status.json").is_file() && !into.join("checkpoints").exists());
     }
 
     #[test]
     fn an_object_that_is_cut_short_or_reaches_outside_changes_nothing() {
         let folder = made();
         let into = folder.path().join("run");
-        let before = pack(&into).unwrap();
+        let before = pack(&into, "").unwrap();
         for end in (0..before.len()).step_by(256) {
             assert!(unpack(&before[..end], &into).is_err(), "{end}");
         }
@@ -161,7 +163,7 @@ mod tests {
         let hostile = hostile.into_inner().unwrap();
         let refused = unpack(&hostile, &into).unwrap_err().to_string();
         assert!(refused.contains("no plain file"), "{refused}");
-        assert!(pack(&into).unwrap() == before);
+        assert!(pack(&into, "").unwrap() == before);
         assert!(!folder.path().join("escape").exists());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
