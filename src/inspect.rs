@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use chipmill_schemas::label::Nomenclature;
 use chipmill_schemas::manifest::Manifest;
 use chipmill_schemas::patch::PatchRow;
-use chipmill_schemas::s1::S1SetStatistics;
-use chipmill_schemas::statistics::SetStatistics;
+use chipmill_schemas::s1::{S1BandStatistics, S1SetStatistics};
+use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use chipmill_schemas::task::{Membership, Task};
 use chipmill_store::{PatchTable, StoreReader};
 use serde::Serialize;
@@ -200,44 +200,40 @@ fn label_lines(counts: &BTreeMap<&'static str, u64>) -> Vec<String> {
 }
 
 fn statistics_lines(set: &SetStatistics) -> Vec<String> {
-    let mut lines = vec![format!(
-        "{:<4} {:>9} {:>9} {:>6} {:>7} {:>7} {:>7} {:>7} {:>6}",
-        "band", "mean", "std", "min", "p2", "p50", "p98", "p99", "max"
-    )];
-    lines.extend(set.bands.iter().map(|b| {
-        format!(
-            "{:<4} {:>9.2} {:>9.2} {:>6} {:>7.0} {:>7.0} {:>7.0} {:>7.0} {:>6}",
+    let row = |b: &BandStatistics| {
+        let [min, max] = [b.min, b.max].map(f64::from);
+        (
             b.band.name(),
-            b.mean,
-            b.std,
-            b.min,
-            b.p2,
-            b.p50,
-            b.p98,
-            b.p99,
-            b.max
+            [b.mean, b.std, min, b.p2, b.p50, b.p98, b.p99, max],
         )
-    }));
-    lines
+    };
+    table((6, 0), set.bands.iter().map(row))
 }
 
+/// In decibels, which are not whole.
 fn s1_lines(set: &S1SetStatistics) -> Vec<String> {
+    let row = |b: &S1BandStatistics| {
+        let [min, max] = [b.min, b.max].map(f64::from);
+        (
+            b.polarisation.name(),
+            [b.mean, b.std, min, b.p2, b.p50, b.p98, b.p99, max],
+        )
+    };
+    table((7, 2), set.bands.iter().map(row))
+}
+
+/// Names of bands and their figures; `form` is the width of the outermost values, and the decimals of
+/// values.
+fn table<'a>(form: (usize, usize), rows: impl Iterator<Item = (&'a str, [f64; 8])>) -> Vec<String> {
+    let (edge, decimals) = form;
     let mut lines = vec![format!(
-        "{:<4} {:>9} {:>9} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}",
+        "{:<4} {:>9} {:>9} {:>edge$} {:>7} {:>7} {:>7} {:>7} {:>edge$}",
         "band", "mean", "std", "min", "p2", "p50", "p98", "p99", "max"
     )];
-    lines.extend(set.bands.iter().map(|b| {
+    lines.extend(rows.map(|(name, [mean, std, min, p2, p50, p98, p99, max])| {
         format!(
-            "{:<4} {:>9.2} {:>9.2} {:>7.2} {:>7.2} {:>7.2} {:>7.2} {:>7.2} {:>7.2}",
-            b.polarisation.name(),
-            b.mean,
-            b.std,
-            b.min,
-            b.p2,
-            b.p50,
-            b.p98,
-            b.p99,
-            b.max
+            "{name:<4} {mean:>9.2} {std:>9.2} {min:>edge$.decimals$} {p2:>7.decimals$} {p50:>7.decimals$} \
+             {p98:>7.decimals$} {p99:>7.decimals$} {max:>edge$.decimals$}"
         )
     }));
     lines

@@ -9,50 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Made, chipmill, json, run};
 
-pub(crate) const EXPERIMENT: &str = r#"
-name = "tiny"
-question = "Does DCL differ from SimCLR on a tiny store?"
-seeds = [0, 1]
-[base]
-log_every_steps = 2
-max_steps = 8
-[base.selection]
-exclude_task = "notes4"
-[base.view]
-side = 16
-[base.loader]
-batch_size = 16
-[base.encoder]
-kind = "small"
-width = 8
-[base.projection]
-hidden = 32
-output = 16
-[probe]
-task = "notes4"
-split = "i_mod_3"
-every_steps = 2
-classifiers = ["multinomial", "one_vs_rest", "knn"]
-[endpoints]
-primary = "probe_accuracy"
-secondary = ["early_area", "probe_knn"]
-[gradients]
-temperatures = [0.1, 1.0]
-batches = 2
-[[arm]]
-name = "simclr"
-set = ["loss.kind=nt_xent"]
-[[arm]]
-name = "dcl"
-set = ["loss.kind=dcl"]
-[[arm]]
-name = "random"
-random_encoder = true
-[[family]]
-name = "b16"
-verdicts = false
-comparison = [{ a = "dcl", b = "simclr" }, { a = "simclr", b = "random" }]
-"#;
+pub(crate) const EXPERIMENT: &str = include_str!("tiny.toml");
 
 struct World {
     made: Made,

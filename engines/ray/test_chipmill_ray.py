@@ -233,9 +233,7 @@ class OnACluster(unittest.TestCase):
 
     @unittest.skipUnless(LONG, "CHIPMILL_ENGINES=1 runs it")
     def test_a_comparison_has_the_figures_of_one_command(self):
-        experiment, store = self.path("e.toml"), self.path("v1")
-        with open(experiment, "w") as file:
-            file.write(EXPERIMENT)
+        experiment, store = os.path.join(HERE, "../../tests/tiny.toml"), self.path("v1")
         chipmill("sample", self.path("raw1"), "--layout", "v1", "--patches", "160", "--seed", "7")
         chipmill("ingest", self.path("raw1/BigEarthNet-v1.0"), "--store", store)
         expected = json.loads(chipmill("compare", experiment, "--store", store, "--out", self.path("one"), "--json"))
@@ -246,41 +244,6 @@ class OnACluster(unittest.TestCase):
         self.assertTrue(report["complete"])
         self.assertEqual(report["families"], expected["families"])
         self.assertEqual([run["values"] for run in report["runs"]], [run["values"] for run in expected["runs"]])
-
-
-EXPERIMENT = """
-name = "tiny"
-question = "Does DCL differ from SimCLR on a tiny store?"
-seeds = [0, 1]
-[base]
-log_every_steps = 2
-max_steps = 8
-[base.selection]
-exclude_task = "notes4"
-[base.view]
-side = 16
-[base.loader]
-batch_size = 16
-[base.encoder]
-kind = "small"
-width = 8
-[base.projection]
-hidden = 32
-output = 16
-[probe]
-task = "notes4"
-split = "i_mod_3"
-[[arm]]
-name = "simclr"
-set = ["loss.kind=nt_xent"]
-[[arm]]
-name = "dcl"
-set = ["loss.kind=dcl"]
-[[family]]
-name = "b16"
-verdicts = false
-comparison = [{ a = "dcl", b = "simclr" }]
-"""
 
 
 if __name__ == "__main__":

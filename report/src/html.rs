@@ -13,12 +13,32 @@ use crate::read::RunFolder;
 use crate::{score, summary};
 use chipmill_schemas::run::RunState;
 
-pub(crate) const STYLE: &str = include_str!("html/style.css");
+const STYLE: &str = include_str!("html/style.css");
 
 /// The whole page.
 #[must_use]
 pub fn page(run: &RunFolder) -> String {
     let curves = figures::curves(run);
+    let body = html! {
+        (header(run))
+        (head_lines(run))
+        (probes::section(run))
+        (curve_section(run, &curves))
+        (setup::configuration(run))
+        (setup::environment(run))
+        (setup::repeat(run))
+        footer {
+            p {
+                "Every plot is also an SVG file in " code { "plots/" } " beside this file, \
+                 and the logged figures are in " code { "plots/metrics.csv" } "."
+            }
+        }
+    };
+    frame(&format!("{} \u{b7} chipmill run", run.name), "", &body)
+}
+
+/// A page that needs nothing but itself.
+pub(crate) fn frame(title: &str, style: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -27,26 +47,10 @@ pub fn page(run: &RunFolder) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 link rel="icon" href="data:,";
-                title { (run.name) " \u{b7} chipmill run" }
-                style { (PreEscaped(theme::page_css())) (PreEscaped(STYLE)) }
+                title { (title) }
+                style { (PreEscaped(theme::page_css())) (PreEscaped(STYLE)) (PreEscaped(style)) }
             }
-            body {
-                main {
-                    (header(run))
-                    (head_lines(run))
-                    (probes::section(run))
-                    (curve_section(run, &curves))
-                    (setup::configuration(run))
-                    (setup::environment(run))
-                    (setup::repeat(run))
-                    footer {
-                        p {
-                            "Every plot is also an SVG file in " code { "plots/" } " beside this file, \
-                             and the logged figures are in " code { "plots/metrics.csv" } "."
-                        }
-                    }
-                }
-            }
+            body { main { (body) } }
         }
     };
     page.into_string()

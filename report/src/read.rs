@@ -168,7 +168,11 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ReportError> {
     }
 }
 
-fn read_probes(folder: &Path) -> Result<Vec<ProbeReport>, ReportError> {
+/// Paths of one kind in a folder, by name; none without the folder.
+pub(crate) fn listed(
+    folder: &Path,
+    extension: &str,
+) -> Result<Vec<(String, PathBuf)>, ReportError> {
     let failed = |source| ReportError::Read {
         path: folder.to_path_buf(),
         source,
@@ -178,12 +182,21 @@ fn read_probes(folder: &Path) -> Result<Vec<ProbeReport>, ReportError> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(failed(e)),
     };
-    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut paths = Vec::new();
     for entry in entries {
-        paths.push(entry.map_err(failed)?.path());
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|e| e == extension)
+            && let Some(stem) = path.file_stem()
+        {
+            paths.push((stem.to_string_lossy().into_owned(), path));
+        }
     }
-    paths.retain(|p| p.extension().is_some_and(|e| e == "json"));
     paths.sort();
-    let read = |p: &PathBuf| read_json(p, "the result of a probe").transpose();
+    Ok(paths)
+}
+
+fn read_probes(folder: &Path) -> Result<Vec<ProbeReport>, ReportError> {
+    let paths = listed(folder, "json")?;
+    let read = |(_, path): &(String, PathBuf)| read_json(path, "the result of a probe").transpose();
     paths.iter().filter_map(read).collect()
 }

@@ -6,15 +6,14 @@ mod looks;
 mod setup;
 
 use chipmill_schemas::comparison::{ComparisonReport, RunStanding};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::figures::{Drawings, FamilyDrawings};
 use super::read::ComparisonFolder;
 use super::sentences;
 use crate::figures::Figure;
-use crate::html::{STYLE, figure_box};
+use crate::html::{figure_box, frame};
 use crate::number::{counted, duration, grouped};
-use crate::plot::theme;
 
 const OWN_STYLE: &str = include_str!("html/style.css");
 
@@ -25,49 +24,38 @@ pub(super) fn page(
     report: &ComparisonReport,
     drawings: &Drawings,
 ) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                link rel="icon" href="data:,";
-                title { (report.name) " \u{b7} chipmill comparison" }
-                style { (PreEscaped(theme::page_css())) (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
-            }
-            body {
-                main {
-                    (header(report))
-                    section.summary aria-label="Summary" {
-                        @for sentence in &report.sentences { p { (sentence) } }
-                    }
-                    @for remark in &report.remarks { p.finding { (remark) } }
-                    (tiles(folder, report))
-                    (curves(drawings))
-                    (findings::section(folder, report, drawings))
-                    (findings::predictions(&folder.experiment, report))
-                    (arms::section(&folder.experiment, report, drawings))
-                    (monitors(drawings))
-                    (looks::confusion(drawings))
-                    (looks::gradients(drawings))
-                    (looks::features(folder, drawings))
-                    (setup::runs(folder, report))
-                    (setup::statistics(&folder.experiment))
-                    (setup::environments(report))
-                    (setup::repeat(folder, report))
-                    footer {
-                        p {
-                            "Every figure is also an SVG file in " code { "plots/" } ", every number in "
-                            code { "comparison.json" } ", " code { "comparisons.csv" } ", "
-                            code { "runs.csv" } " and " code { "curves.csv" } " beside this file."
-                        }
-                    }
-                }
+    let body = html! {
+        (header(report))
+        section.summary aria-label="Summary" {
+            @for sentence in &report.sentences { p { (sentence) } }
+        }
+        @for remark in &report.remarks { p.finding { (remark) } }
+        (tiles(folder, report))
+        (curves(drawings))
+        (findings::section(folder, report, drawings))
+        (findings::predictions(&folder.experiment, report))
+        (arms::section(&folder.experiment, report, drawings))
+        (monitors(drawings))
+        (looks::confusion(drawings))
+        (looks::gradients(drawings))
+        (looks::features(folder, drawings))
+        (setup::runs(folder, report))
+        (setup::statistics(&folder.experiment))
+        (setup::environments(report))
+        (setup::repeat(folder, report))
+        footer {
+            p {
+                "Every figure is also an SVG file in " code { "plots/" } ", every number in "
+                code { "comparison.json" } ", " code { "comparisons.csv" } ", "
+                code { "runs.csv" } " and " code { "curves.csv" } " beside this file."
             }
         }
     };
-    page.into_string()
+    frame(
+        &format!("{} \u{b7} chipmill comparison", report.name),
+        OWN_STYLE,
+        &body,
+    )
 }
 
 fn header(report: &ComparisonReport) -> Markup {

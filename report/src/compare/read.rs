@@ -1,8 +1,6 @@
 //! The folder of a comparison as it stands on disk.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chipmill_schemas::comparison::{FeatureMap, GradientStudy, RunStanding};
 use chipmill_schemas::config::{PretrainConfig, resolve};
@@ -11,7 +9,7 @@ use chipmill_schemas::run::RunState;
 
 use super::endpoint;
 use crate::error::ReportError;
-use crate::read::{RunFolder, read_bytes, read_json, read_text};
+use crate::read::{RunFolder, listed, read_bytes, read_json, read_text};
 
 const EXPERIMENT: &str = "experiment.toml";
 
@@ -243,30 +241,6 @@ fn flatten(prefix: &str, table: &toml::Table, keys: &mut Vec<(String, String)>) 
             value => keys.push((key, value.to_string())),
         }
     }
-}
-
-/// Paths of one kind in a folder, by name; none without the folder.
-fn listed(folder: &Path, extension: &str) -> Result<Vec<(String, PathBuf)>, ReportError> {
-    let failed = |source| ReportError::Read {
-        path: folder.to_path_buf(),
-        source,
-    };
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed(e)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|e| e == extension)
-            && let Some(stem) = path.file_stem()
-        {
-            paths.push((stem.to_string_lossy().into_owned(), path));
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 fn read_features(folder: &Path) -> Result<Vec<(String, FeatureMap)>, ReportError> {
