@@ -325,3 +325,53 @@ fn the_program_and_the_tests_use_dependencies_with_the_same_features() {
         "name these features in a member's [dependencies]: {apart:?}"
     );
 }
+
+/// `fuzz/` and `benches/crates_only/` are workspaces of their own, which nothing else builds: their lock files would
+/// fall behind unseen.
+#[test]
+fn the_other_lock_files_have_what_the_members_need() {
+    let metadata = metadata();
+    let members: BTreeSet<&str> = strings(&metadata["workspace_members"]).collect();
+    let packages = metadata["packages"].as_array().expect("packages");
+    let own = packages
+        .iter()
+        .filter(|p| members.contains(p["id"].as_str().unwrap_or_default()));
+    let needed: BTreeMap<&str, Vec<&str>> = own
+        .map(|p| {
+            let needs = p["dependencies"].as_array().expect("dependencies");
+            let needs = needs
+                .iter()
+                .filter(|d| d["kind"].is_null() && d["optional"] == false && d["target"].is_null());
+            let needs = needs.filter_map(|d| d["name"].as_str()).collect();
+            (p["name"].as_str().expect("name"), needs)
+        })
+        .collect();
+    let mut checked = 0;
+    for place in ["fuzz", "benches/crates_only"] {
+        let path = format!("{}/{place}/Cargo.lock", env!("CARGO_MANIFEST_DIR"));
+        let lock: toml::Table = std::fs::read_to_string(path)
+            .expect("a lock file")
+            .parse()
+            .expect("TOML");
+        for package in lock["package"].as_array().expect("packages") {
+            let Some(needs) = package["name"].as_str().and_then(|name| needed.get(name)) else {
+                continue;
+            };
+            let has = package.get("dependencies").and_then(toml::Value::as_array);
+            let has: BTreeSet<&str> = has
+                .into_iter()
+                .flatten()
+                .filter_map(|d| d.as_str()?.split(' ').next())
+                .collect();
+            for need in needs {
+                assert!(
+                    has.contains(need),
+                    "{place}/Cargo.lock: {} lacks {need}; run `cargo metadata` in {place}",
+                    package["name"]
+                );
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked >= 4, "{checked}");
+}
