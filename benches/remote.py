@@ -135,7 +135,7 @@ def run(options, port, work):
         s.sendall(b"PUT /bucket HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         s.recv(4096)
     binary, source = options.binary, work / "raw"
-    chipmill(binary, ["sample", source, "--patches", options.patches, "--seed", 1], environment)
+    chipmill(binary, ["sample", source, "--layout", "v1", "--patches", options.patches, "--seed", 1], environment)
     data = next(p for p in source.iterdir() if p.is_dir())
     local, far = work / "store", "s3://bucket/store"
     for store in (local, far):
