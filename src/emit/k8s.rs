@@ -34,7 +34,7 @@ pub(crate) struct Args {
     volume_claim: Option<String>,
 
     /// A Secret whose keys are the environment variables that an object store's client reads, such as
-    /// AWS_ACCESS_KEY_ID.
+    /// `AWS_ACCESS_KEY_ID`.
     #[arg(long, value_name = "SECRET")]
     secret: Option<String>,
 

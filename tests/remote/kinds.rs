@@ -1,4 +1,4 @@
-//! Addresses other than s3://: plain web servers, and Azure in the form of its emulator.
+//! Addresses other than those of S3: plain web servers, and Azure in the form of its emulator.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

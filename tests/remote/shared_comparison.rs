@@ -140,7 +140,11 @@ fn machines_that_share_a_comparison_at_an_address_have_the_figures_of_one_that_d
     let weights = Path::new(&world.made.path("c")).join("runs/b16-dcl-s0/checkpoints");
     assert!(!weights.exists());
 
-    // Another experiment under the same address.
+    refuses_another_experiment(&world);
+}
+
+/// Under the address of the first.
+fn refuses_another_experiment(world: &World) {
     let other = EXPERIMENT.replace("max_steps = 8", "max_steps = 16");
     std::fs::write(&world.experiment, other).unwrap();
     let scratch = world.made.path("d");
@@ -178,28 +182,7 @@ fn a_run_interrupted_on_one_machine_goes_on_where_it_was_on_another() {
         "0",
         "--scratch",
     ];
-    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_chipmill"))
-        .args(with(&work, &[&a]))
-        .envs(Server::environment(world.afar.proxy.port))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let began = Instant::now();
-    let rows = Path::new(&a).join("runs/b16-simclr-s0/metrics.jsonl");
-    while std::fs::read(&rows).unwrap_or_default().len() < 1000 {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "no step was done"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let signal = std::process::Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(signal.success());
-    assert_eq!(child.wait().unwrap().code(), Some(143));
+    interrupt(&world, &with(&work, &[&a]), &a);
     let part = "runs/b16-simclr-s0.part".to_owned();
     assert!(world.shared().contains(&part), "{:?}", world.shared());
 
@@ -218,6 +201,32 @@ fn a_run_interrupted_on_one_machine_goes_on_where_it_was_on_another() {
     assert!(out.contains("finished before"), "{out}");
     let (runs_a, runs_b) = (training(&a), training(&b));
     assert_eq!(runs_a, runs_b);
+}
+
+/// Tells a run to stop when it has done some steps.
+fn interrupt(world: &World, work: &[&str], scratch: &str) {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_chipmill"))
+        .args(work)
+        .envs(Server::environment(world.afar.proxy.port))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    let rows = Path::new(scratch).join("runs/b16-simclr-s0/metrics.jsonl");
+    while std::fs::read(&rows).unwrap_or_default().len() < 1000 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "no step was done"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let signal = std::process::Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(signal.success());
+    assert_eq!(child.wait().unwrap().code(), Some(143));
 }
 
 fn emits_jobs_that_need_no_volume(world: &World, scratch: &str) {
