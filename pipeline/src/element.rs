@@ -19,6 +19,10 @@ mod sealed {
         /// Streams a vector to the next of `lines`; one that fills but half a line is held until the
         /// next comes.
         fn put<L: Lanes>(lanes: L, v: L::F, held: &mut Option<L::F>, lines: &mut IterMut<'_, Line>);
+
+        /// Streams eight vectors to the lines that they fill, at once: what they are computed from need not
+        /// wait for a question between two of them. Nothing where there are fewer lines.
+        fn put_eight<L: Lanes>(lanes: L, v: [L::F; 8], lines: &mut [Line]);
     }
 }
 
@@ -40,6 +44,16 @@ impl sealed::Sealed for f32 {
     #[inline(always)]
     fn put<L: Lanes>(lanes: L, v: L::F, _: &mut Option<L::F>, lines: &mut IterMut<'_, Line>) {
         if let Some(line) = lines.next() {
+            lanes.stream(v, line);
+        }
+    }
+
+    #[inline(always)]
+    fn put_eight<L: Lanes>(lanes: L, v: [L::F; 8], lines: &mut [Line]) {
+        let Some(lines) = lines.first_chunk_mut::<8>() else {
+            return;
+        };
+        for (line, v) in lines.iter_mut().zip(v) {
             lanes.stream(v, line);
         }
     }
@@ -85,6 +99,16 @@ impl sealed::Sealed for f16 {
             }
         }
     }
+
+    #[inline(always)]
+    fn put_eight<L: Lanes>(lanes: L, v: [L::F; 8], lines: &mut [Line]) {
+        let Some(lines) = lines.first_chunk_mut::<4>() else {
+            return;
+        };
+        for (line, &[low, high]) in lines.iter_mut().zip(v.as_chunks().0) {
+            lanes.stream_half([lanes.to_f16(low), lanes.to_f16(high)], line);
+        }
+    }
 }
 
 impl sealed::Sealed for bf16 {
@@ -108,6 +132,16 @@ impl sealed::Sealed for bf16 {
                     lanes.stream_half([lanes.to_bf16(first), lanes.to_bf16(v)], line);
                 }
             }
+        }
+    }
+
+    #[inline(always)]
+    fn put_eight<L: Lanes>(lanes: L, v: [L::F; 8], lines: &mut [Line]) {
+        let Some(lines) = lines.first_chunk_mut::<4>() else {
+            return;
+        };
+        for (line, &[low, high]) in lines.iter_mut().zip(v.as_chunks().0) {
+            lanes.stream_half([lanes.to_bf16(low), lanes.to_bf16(high)], line);
         }
     }
 }

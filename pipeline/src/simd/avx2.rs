@@ -332,28 +332,32 @@ fn philox_eight<const ROUNDS: usize>(first: [u32; 4], offset: i64, key: [u32; 2]
             [odd, rest[0], rest[1], rest[2]],
         ];
         let [m0, m1] = [wide(PHILOX_MULTIPLIERS[0]), wide(PHILOX_MULTIPLIERS[1])];
-        let mut key = key;
-        for _ in 0..ROUNDS {
-            let [k0, k1] = [wide(key[0]), wide(key[1])];
-            for c in &mut c {
-                let product0 = _mm256_mul_epu32(c[0], m0);
-                let product1 = _mm256_mul_epu32(c[2], m1);
-                // The shift, and a shuffle that does the same to the half that matters: they run on
-                // different ports.
-                let high0 = _mm256_srli_epi64::<32>(product0);
-                let high1 = _mm256_shuffle_epi32::<0b11_11_01_01>(product1);
-                *c = [
-                    _mm256_xor_si256(_mm256_xor_si256(c[1], k0), high1),
-                    product1,
-                    _mm256_xor_si256(_mm256_xor_si256(c[3], k1), high0),
-                    product0,
-                ];
-            }
-            key = [
-                key[0].wrapping_add(PHILOX_WEYL[0]),
-                key[1].wrapping_add(PHILOX_WEYL[1]),
-            ];
+        // Written out: left as a loop, its state goes through memory.
+        macro_rules! rounds {
+            ($($number:literal)+) => {
+                $(if $number < ROUNDS {
+                    let weyl = PHILOX_WEYL.map(|step: u32| step.wrapping_mul($number));
+                    let k0 = wide(key[0].wrapping_add(weyl[0]));
+                    let k1 = wide(key[1].wrapping_add(weyl[1]));
+                    for c in &mut c {
+                        let product0 = _mm256_mul_epu32(c[0], m0);
+                        let product1 = _mm256_mul_epu32(c[2], m1);
+                        // The shift, and a shuffle that does the same to the half that matters: they
+                        // run on different ports.
+                        let high0 = _mm256_srli_epi64::<32>(product0);
+                        let high1 = _mm256_shuffle_epi32::<0b11_11_01_01>(product1);
+                        *c = [
+                            _mm256_xor_si256(_mm256_xor_si256(c[1], k0), high1),
+                            product1,
+                            _mm256_xor_si256(_mm256_xor_si256(c[3], k1), high0),
+                            product0,
+                        ];
+                    }
+                })+
+            };
         }
+        rounds!(0 1 2 3 4 5 6 7 8 9);
+        const { assert!(ROUNDS <= 10, "more rounds than are written out") };
         // Low halves of the odd counters go to the odd lanes.
         let merge = |w: usize| {
             let odd = _mm256_shuffle_epi32::<0b10_10_00_00>(c[1][w]);

@@ -78,10 +78,19 @@ pub fn normal_numbers(path: SimdPath, key: ViewKey, out: &mut [f32]) -> Result<(
 
 kernel! {
     fn fill_normal(lanes, key: OpKey, out: &mut [Row<f32>]) {
-        for (rows, block) in out.chunks_mut(NORMALS / LANES).zip(0..) {
-            for (row, normal) in rows.iter_mut().zip(key.normals(lanes, block)) {
+        let (blocks, rest) = out.as_chunks_mut::<{ NORMALS / LANES }>();
+        let mut number = 0;
+        for rows in blocks {
+            for (row, normal) in rows.iter_mut().zip(key.normals(lanes, number)) {
                 lanes.store(normal, row);
             }
+            number += 1;
+        }
+        if rest.is_empty() {
+            return;
+        }
+        for (row, normal) in rest.iter_mut().zip(key.normals(lanes, number)) {
+            lanes.store(normal, row);
         }
     }
 }

@@ -5,7 +5,7 @@ use chipmill_schemas::augment::GaussianNoise;
 use crate::augment::stream::{Lines, Sink, line_at, lines_of, write_values};
 use crate::element::Element;
 use crate::rng::{NORMALS, OpKey};
-use crate::simd::{LANES, Row, kernel};
+use crate::simd::{LANES, Line, Row, kernel};
 
 /// Whether the view gets noise.
 pub(crate) fn is_done(noise: &GaussianNoise, key: OpKey) -> bool {
@@ -46,14 +46,24 @@ kernel! {
         let std = lanes.splat(std);
         let (start, end) = (pixels.start, pixels.end);
         if streams && let Some(lines) = lines_of(&mut out[pixels.clone()]) {
-            // Vector by vector, so that memory is written while the next are computed.
-            let values = &block[porch..][..pixels.len()];
-            let mut lines = Lines::<L, E>::new(lines);
-            for (values, number) in values.chunks(NORMALS).zip(first..) {
-                let rows = values.as_chunks().0.iter();
-                for (values, normal) in rows.zip(key.normals(lanes, number)) {
-                    lines.put(lanes, lanes.mul_add(normal, std, lanes.load(values)));
+            // Block by block, so that memory is written while the next is computed.
+            let (blocks, rest) = block[porch..][..pixels.len()].as_chunks::<NORMALS>();
+            let size = NORMALS * size_of::<E>() / size_of::<Line>();
+            let mut first = first;
+            for (values, lines) in blocks.iter().zip(lines.chunks_mut(size)) {
+                let mut noisy = key.normals(lanes, first);
+                for (noisy, values) in noisy.iter_mut().zip(values.as_chunks().0) {
+                    *noisy = lanes.mul_add(*noisy, std, lanes.load(values));
                 }
+                E::put_eight(lanes, noisy, lines);
+                first += 1;
+            }
+            if rest.is_empty() {
+                return;
+            }
+            let mut lines = Lines::<L, E>::new(&mut lines[blocks.len() * size..]);
+            for (values, normal) in rest.as_chunks().0.iter().zip(key.normals(lanes, first)) {
+                lines.put(lanes, lanes.mul_add(normal, std, lanes.load(values)));
             }
             return;
         }
