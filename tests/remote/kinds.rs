@@ -8,26 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::proxy::Fate;
-use super::{Afar, ingest, texts, with};
+use super::{Afar, ingest, loaded, texts, with};
 use crate::support::{Made, chipmill};
-
-/// The digest of what a loader makes of a store.
-fn loaded(store: &str, run: impl Fn(&[&str]) -> String) -> Value {
-    let args = [
-        "bench",
-        "loader",
-        "--store",
-        store,
-        "--batch-size",
-        "8",
-        "--batches",
-        "4",
-    ];
-    let text = run(&with(&args, &["--repeats", "1", "--digest", "--json"]));
-    let json: Value = serde_json::from_str(&text).unwrap();
-    assert!(json["digest"].is_string(), "{json}");
-    json["digest"].clone()
-}
 
 #[test]
 fn a_store_on_a_web_server_is_read_as_in_a_folder_and_not_written() {
@@ -46,6 +28,44 @@ fn a_store_on_a_web_server_is_read_as_in_a_folder_and_not_written() {
     assert_eq!(told(&web), told(&local));
     let (_, refused) = afar.run(&ingest(&made, &format!("{web}-new")), 2);
     assert!(refused.contains("for reading alone"), "{refused}");
+}
+
+/// Not Google's own servers: their protocol as the client speaks it, translated for the server of these tests.
+#[test]
+fn a_store_spoken_to_as_googles_is_written_once_and_read_as_in_a_folder() {
+    let Some(afar) = Afar::start() else { return };
+    afar.proxy.judge(|_, _| Fate::Google);
+    let made = Made::raw(24);
+    let account = made.path("account.json");
+    let base = format!("http://127.0.0.1:{}", afar.proxy.port);
+    let text = format!(
+        r#"{{"private_key": "", "private_key_id": "", "client_email": "", "disable_oauth": true, "gcs_base_url": "{base}"}}"#
+    );
+    std::fs::write(&account, text).unwrap();
+    let call = |args: &[&str], code: i32| {
+        let mut command = afar.command(args);
+        command.env("GOOGLE_SERVICE_ACCOUNT", &account);
+        command.env("GOOGLE_ALLOW_HTTP", "true");
+        let output = command.output().unwrap();
+        let (out, err) = texts(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+        (out, err)
+    };
+    let (local, store) = (made.store(), "gs://bucket/google/ben.zarr");
+    call(&ingest(&made, &local), 0);
+    call(&ingest(&made, store), 0);
+    let run = |args: &[&str]| call(args, 0).0;
+    assert_eq!(loaded(store, run), loaded(&local, run));
+    assert_eq!(
+        run(&["verify", store, "--json"]),
+        run(&["verify", &local, "--json"])
+    );
+    let (_, refused) = call(&with(&ingest(&made, store), &["--codec", "zstd"]), 2);
+    assert!(refused.contains("codec was lz4, now zstd"), "{refused}");
+    // The condition reaches the store: without it the plan is refused.
+    afar.proxy.judge(|_, _| Fate::Signed);
+    let (_, refused) = call(&ingest(&made, "gs://bucket/other/ben.zarr"), 2);
+    assert!(refused.contains("only if there is none"), "{refused}");
 }
 
 /// How the emulator and its client come to where the test looks for them.

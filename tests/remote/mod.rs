@@ -120,6 +120,24 @@ fn ingest(made: &Made, store: &str) -> Vec<&'static str> {
     args.into_iter().map(|a| &*a.leak()).collect()
 }
 
+/// The digest of what a loader makes of a store, by a program that is run so.
+fn loaded(store: &str, run: impl Fn(&[&str]) -> String) -> Value {
+    let args = [
+        "bench",
+        "loader",
+        "--store",
+        store,
+        "--batch-size",
+        "8",
+        "--batches",
+        "4",
+    ];
+    let text = run(&with(&args, &["--repeats", "1", "--digest", "--json"]));
+    let json: Value = serde_json::from_str(&text).expect("one JSON document");
+    assert!(json["digest"].is_string(), "{json}");
+    json["digest"].clone()
+}
+
 fn with<'a>(args: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [args, more].concat()
 }
@@ -151,22 +169,9 @@ fn a_store_at_an_address_is_written_and_read_as_in_a_folder() {
         std::fs::read(out).expect("a picture")
     };
     assert!(picture(STORE) == picture(&local));
-    let digest = |store: &str| {
-        let args = [
-            "bench",
-            "loader",
-            "--store",
-            store,
-            "--batch-size",
-            "8",
-            "--batches",
-            "4",
-        ];
-        let json = afar.json(&with(&args, &["--repeats", "1", "--digest", "--json"]), 0);
-        json["digest"].clone()
-    };
+    let digest = |store: &str| loaded(store, |args| afar.run(args, 0).0);
     let expected = digest(&local);
-    assert!(expected.is_string() && digest(STORE) == expected);
+    assert!(digest(STORE) == expected);
     let bench = [
         "bench",
         "read",

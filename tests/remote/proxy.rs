@@ -20,6 +20,8 @@ pub(crate) enum Fate {
     WithoutCondition,
     /// As if the store answered everybody: the server wants a signature and does not check it.
     Signed,
+    /// As Google's, whose protocol is that of S3 but for the word for "only if there is none"; unsigned.
+    Google,
 }
 
 type Judge = dyn Fn(u64, &str) -> Fate + Send + Sync;
@@ -156,13 +158,22 @@ fn closing(request: &[u8], fate: &Fate) -> Vec<u8> {
     let conditional = *fate != Fate::WithoutCondition;
     let head = head_end(request).unwrap_or(request.len());
     let text = String::from_utf8_lossy(&request[..head]);
+    let is_open = matches!(fate, Fate::Signed | Fate::Google);
     let keep = |line: &&str| {
         let line = line.to_lowercase();
+        if is_open && line.starts_with("authorization:") {
+            return false;
+        }
         let is_condition = line.starts_with("if-none-match:");
         !line.is_empty() && !line.starts_with("connection:") && (conditional || !is_condition)
     };
-    let mut lines: Vec<&str> = text.split("\r\n").filter(keep).collect();
-    if *fate == Fate::Signed {
+    let translated = |line| match line {
+        "x-goog-if-generation-match: 0" if *fate == Fate::Google => "If-None-Match: *",
+        line => line,
+    };
+    let lines = text.split("\r\n").filter(keep);
+    let mut lines: Vec<&str> = lines.map(translated).collect();
+    if is_open {
         lines.push(SIGNATURE);
     }
     lines.push("Connection: close\r\n\r\n");
