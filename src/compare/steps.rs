@@ -113,7 +113,7 @@ pub(super) struct EmitArgs {
     #[arg(long, global = true, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Where this machine works on a comparison at an address; see `chipmill compare --help`.
+    /// Where tasks, and this command, work on a comparison at an address; see `chipmill compare --help`.
     #[arg(long, global = true, value_name = "DIR")]
     scratch: Option<PathBuf>,
 
@@ -263,6 +263,7 @@ fn emit(args: &EmitArgs) -> anyhow::Result<Outcome> {
         .count();
     StoreReader::open(store)?;
     let (store, out) = (absolute(store)?, absolute(out)?);
+    let scratch = args.scratch.as_deref().map(absolute).transpose()?;
     let words = |step: &str| {
         let words = [
             "compare",
@@ -274,7 +275,11 @@ fn emit(args: &EmitArgs) -> anyhow::Result<Outcome> {
             "--device",
             &args.device,
         ];
-        words.map(str::to_owned).to_vec()
+        let mut words = words.map(str::to_owned).to_vec();
+        if let Some(scratch) = &scratch {
+            words.extend(["--scratch".to_owned(), scratch.clone()]);
+        }
+        words
     };
     let mut work = words("work");
     work.push("--run".to_owned());

@@ -261,7 +261,12 @@ fn emits_jobs_that_need_no_volume(world: &World, scratch: &str) {
     assert!(pod["volumes"].is_badvalue() && container["volumeMounts"].is_badvalue());
     let words = container["command"].as_vec().unwrap();
     let words: Vec<_> = words.iter().filter_map(|w| w.as_str()).collect();
-    assert!(words.contains(&STORE) && words.contains(&OUT), "{words:?}");
+    assert!(
+        [STORE, OUT, "--scratch", scratch]
+            .iter()
+            .all(|w| words.contains(w)),
+        "{words:?}"
+    );
 }
 
 #[test]
