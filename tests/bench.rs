@@ -37,8 +37,24 @@ fn bench_read_tells_rates_rounds_and_machine() {
     let command = ["bench", "read", "--store", &store, "--order", "sequential"];
     let (text, _) = run(&[&command[..], &QUICK[..]].concat(), 0);
     assert!(text.contains("chips per CPU-second"), "{text}");
+    assert!(text.contains("Its parts alone take"), "{text}");
     let long = |line: &&str| !line.contains(&store) && line.chars().count() > 80;
     assert_eq!(text.lines().find(long), None);
+}
+
+#[test]
+fn bench_read_tells_what_its_parts_cost_alone() {
+    let made = Made::v1(12);
+    let whole = read(&made.store(), &[]);
+    let floor = &whole["floor"];
+    for part in ["stored_us", "decode_us", "widen_us"] {
+        assert!(floor[part].as_f64().unwrap() > 0.0, "{part}: {floor}");
+    }
+    assert!(whole["floor_reached"].as_f64().unwrap() > 0.0, "{whole}");
+    // Two threads share a memory, and half the way has another floor.
+    for other in [["--threads", "2"], ["--stage", "pixels"]] {
+        assert!(read(&made.store(), &other)["floor"].is_null());
+    }
 }
 
 #[test]

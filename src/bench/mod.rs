@@ -10,6 +10,7 @@ mod loader;
 mod machine;
 mod open;
 mod read;
+mod read_floor;
 mod reading;
 mod rendering;
 mod roofline;

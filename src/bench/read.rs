@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::cache::ShardFiles;
 use super::machine::Machine;
 use super::median;
+use super::read_floor::Floor;
 use super::reading::{Round, Slot, Stage, Work, round};
 use crate::exit::Outcome;
 use crate::output;
@@ -101,6 +102,10 @@ struct Measured {
     codec: &'static str,
     patches: usize,
     rounds: Vec<Round>,
+    /// What a chip costs in its parts alone, where one thread read whole batches from the file cache.
+    floor: Option<Floor>,
+    /// Of that speed, the part that was reached.
+    floor_reached: Option<f64>,
     /// Requests and bytes of the whole call, opening and warming up among them.
     traffic: Traffic,
     machine: Machine,
@@ -121,8 +126,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     );
     let store = StoreReader::open(&args.store)?;
     let files = ShardFiles::of(&args.store)?;
-    let rounds = rounds(args, &store, &files)?;
-    let measured = Measured::of(args, &store, &files, rounds, machine);
+    let (rounds, floors) = rounds(args, &store, &files)?;
+    let measured = Measured::of(args, &store, &files, rounds, &floors, machine);
     if args.json {
         output::json(&measured)?;
     } else {
@@ -131,7 +136,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn rounds(args: &Args, store: &StoreReader, files: &ShardFiles) -> anyhow::Result<Vec<Round>> {
+/// Rounds, and after each what its parts cost alone, so that both meet the same machine.
+fn rounds(
+    args: &Args,
+    store: &StoreReader,
+    files: &ShardFiles,
+) -> anyhow::Result<(Vec<Round>, Vec<Floor>)> {
     let mut slots: Vec<Slot> = (0..args.threads)
         .map(|_| Slot::new(args.batch.into()))
         .collect();
@@ -149,14 +159,25 @@ fn rounds(args: &Args, store: &StoreReader, files: &ShardFiles) -> anyhow::Resul
     } else {
         round(&work, &mut slots)?;
     }
-    let measure = |_| {
+    let (mut rounds, mut floors) = (Vec::new(), Vec::new());
+    for _ in 0..args.repeats {
         if args.drop_cache {
             files.forget()?;
             work.next.store(0, std::sync::atomic::Ordering::Relaxed);
         }
-        round(&work, &mut slots)
-    };
-    (0..args.repeats).map(measure).collect()
+        rounds.push(round(&work, &mut slots)?);
+        if args.has_floor() {
+            floors.push(Floor::measure(store, &order, args.batch.into())?);
+        }
+    }
+    Ok((rounds, floors))
+}
+
+impl Args {
+    fn has_floor(&self) -> bool {
+        let whole = self.stage == Stage::Batch && !self.drop_cache && self.threads == 1;
+        whole && !chipmill_store::is_address(&self.store)
+    }
 }
 
 fn order(args: &Args, store: &StoreReader) -> Vec<u32> {
@@ -175,15 +196,20 @@ impl Measured {
         store: &StoreReader,
         files: &ShardFiles,
         rounds: Vec<Round>,
+        floors: &[Floor],
         machine: Machine,
     ) -> Self {
         let chips_per_s = median(rounds.iter().map(Round::per_second));
         let stored = files.bytes as f64 / store.len().max(1) as f64;
         let chips = rounds.iter().map(|r| r.chips).sum();
         let disk = rounds.iter().map(|r| r.disk_bytes).sum::<Option<u64>>();
+        let chips_per_cpu_s = median(rounds.iter().map(Round::per_cpu_second));
+        let floor = (!floors.is_empty()).then(|| Floor::middle(floors));
         Self {
             chips_per_s,
-            chips_per_cpu_s: median(rounds.iter().map(Round::per_cpu_second)),
+            chips_per_cpu_s,
+            floor,
+            floor_reached: floor.map(|f| f.all_us() * chips_per_cpu_s / 1e6),
             bytes_per_s: chips_per_s * PATCH_BYTES as f64,
             stored_bytes_per_s: chips_per_s * stored,
             chips,
@@ -220,7 +246,7 @@ impl Measured {
             });
             format!("({low:.0} to {high:.0})")
         };
-        [
+        let mut lines = vec![
             format!("store      {}", self.store),
             format!(
                 "           {} patches, codec {}; {from}",
@@ -253,7 +279,10 @@ impl Measured {
                 "stored, GB/s          {}",
                 gigabytes(self.stored_bytes_per_s)
             ),
-        ]
-        .join("\n")
+        ];
+        if let (Some(floor), Some(reached)) = (self.floor, self.floor_reached) {
+            lines.push(floor.text(1e6 / self.chips_per_cpu_s, reached));
+        }
+        lines.join("\n")
     }
 }

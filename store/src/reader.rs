@@ -195,6 +195,23 @@ impl StoreReader {
         read.map_err(|source| self.group_error(resolution, index, source))
     }
 
+    /// Decodes a chunk that [`read_stored`](Self::read_stored) gave, its crc32c checked. Its bytes serve as a
+    /// work area: what is left in them is no chunk.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), but for what only reading shows.
+    pub fn decode_stored(
+        &self,
+        index: u32,
+        resolution: Resolution,
+        chunk: &mut [u8],
+        into: &mut PatchPixels,
+    ) -> Result<(), ReadError> {
+        let values = into.group_slice_mut(resolution);
+        let decoded = crate::codec::decode_pixels(self.manifest().codec, chunk, values);
+        decoded.map_err(|source| self.group_error(resolution, index, source.into()))
+    }
+
     /// Whether the store has Sentinel-1; single patches may lack it all the same.
     #[must_use]
     pub fn has_s1(&self) -> bool {
