@@ -8,6 +8,7 @@ mod error;
 pub mod exchange;
 pub mod features;
 mod init;
+mod kernels;
 pub mod loss;
 pub mod model;
 pub mod monitors;

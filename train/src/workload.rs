@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::device::parse_device;
 use crate::error::{TrainError, io_error, readback};
 use crate::init::Draws;
+use crate::kernels;
 use crate::loss::contrastive;
 use crate::model::ContrastiveModel;
 use crate::model::weights::{self, HostTensor};
@@ -242,9 +243,9 @@ impl LayerWork {
     pub fn run(&self) -> Result<(), TrainError> {
         let input = self.input.clone().require_grad();
         let output = match &self.module {
-            LayerModule::Conv(layer) => layer.forward(input.clone()),
-            LayerModule::BatchNorm(layer) => layer.forward(input.clone()),
-            LayerModule::MaxPool(layer) => layer.forward(input.clone()),
+            LayerModule::Conv(layer) => kernels::conv2d(layer, input.clone()),
+            LayerModule::BatchNorm(layer) => kernels::batch_norm(layer, input.clone()),
+            LayerModule::MaxPool(layer) => kernels::max_pool(layer, input.clone()),
             LayerModule::Relu => relu(input.clone()),
         };
         let tape = output.backward();

@@ -12,6 +12,7 @@ use burn::tensor::activation::relu;
 use chipmill_schemas::config::Stem;
 
 use super::builder::Builder;
+use crate::kernels::{batch_norm, conv2d, max_pool};
 
 /// How deep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Resnet {
         stem: Stem,
     ) -> Self {
         let (side, stride, maxpool) = match stem {
-            Stem::Standard => (7, 2, Some(max_pool())),
+            Stem::Standard => (7, 2, Some(pooling())),
             Stem::SmallImage => (3, 1, None),
         };
         let [n1, n2, n3, n4] = depth.blocks();
@@ -96,9 +97,9 @@ impl Resnet {
     /// # Shapes
     /// `[sample, band, y, x]` to `[sample, feature, y, x]`, f32.
     pub fn last_map(&self, view: Tensor<4>) -> Tensor<4> {
-        let stem = relu(self.bn1.forward(self.conv1.forward(view)));
+        let stem = relu(batch_norm(&self.bn1, conv2d(&self.conv1, view)));
         let stem = match &self.maxpool {
-            Some(pool) => pool.forward(stem),
+            Some(pool) => max_pool(pool, stem),
             None => stem,
         };
         let layers = [&self.layer1, &self.layer2, &self.layer3, &self.layer4];
@@ -107,7 +108,7 @@ impl Resnet {
     }
 }
 
-fn max_pool() -> MaxPool2d {
+fn pooling() -> MaxPool2d {
     MaxPool2dConfig::new([3, 3])
         .with_strides([2, 2])
         .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
@@ -160,8 +161,8 @@ impl Basic {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = relu(self.bn1.forward(self.conv1.forward(x.clone())));
-        let y = self.bn2.forward(self.conv2.forward(y));
+        let y = relu(batch_norm(&self.bn1, conv2d(&self.conv1, x.clone())));
+        let y = batch_norm(&self.bn2, conv2d(&self.conv2, y));
         relu(y + pass(&self.downsample, x))
     }
 }
@@ -193,9 +194,9 @@ impl Bottleneck {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let y = relu(self.bn1.forward(self.conv1.forward(x.clone())));
-        let y = relu(self.bn2.forward(self.conv2.forward(y)));
-        let y = self.bn3.forward(self.conv3.forward(y));
+        let y = relu(batch_norm(&self.bn1, conv2d(&self.conv1, x.clone())));
+        let y = relu(batch_norm(&self.bn2, conv2d(&self.conv2, y)));
+        let y = batch_norm(&self.bn3, conv2d(&self.conv3, y));
         relu(y + pass(&self.downsample, x))
     }
 }
@@ -213,7 +214,7 @@ fn shortcut(build: &Builder, [input, output]: [usize; 2], stride: usize) -> Shor
 
 fn pass(shortcut: &Shortcut, x: Tensor<4>) -> Tensor<4> {
     match shortcut {
-        Some((conv, norm)) => norm.forward(conv.forward(x)),
+        Some((conv, norm)) => batch_norm(norm, conv2d(conv, x)),
         None => x,
     }
 }

@@ -8,6 +8,7 @@ use burn::tensor::activation::relu;
 use chipmill_schemas::config::Stem;
 
 use super::builder::Builder;
+use crate::kernels::{batch_norm, conv2d};
 
 /// Four times 3 x 3 convolution, batch norm, `ReLU`, with `w`, `2w`, `4w` and `4w` channels, then
 /// the spatial mean.
@@ -56,9 +57,9 @@ impl Small {
     /// # Shapes
     /// `[sample, band, y, x]` to `[sample, feature, y, x]`, f32.
     pub fn last_map(&self, view: Tensor<4>) -> Tensor<4> {
-        let x = relu(self.bn1.forward(self.conv1.forward(view)));
-        let x = relu(self.bn2.forward(self.conv2.forward(x)));
-        let x = relu(self.bn3.forward(self.conv3.forward(x)));
-        relu(self.bn4.forward(self.conv4.forward(x)))
+        let x = relu(batch_norm(&self.bn1, conv2d(&self.conv1, view)));
+        let x = relu(batch_norm(&self.bn2, conv2d(&self.conv2, x)));
+        let x = relu(batch_norm(&self.bn3, conv2d(&self.conv3, x)));
+        relu(batch_norm(&self.bn4, conv2d(&self.conv4, x)))
     }
 }
