@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ PEERS = {
     "webdataset": ("webdataset", "requirements-torch.txt"),
     "litdata": ("litdata", "requirements-torch.txt"),
 }
+CODECS = ("lz4", "none", "zstd")
 
 
 class Run:
@@ -90,11 +92,11 @@ class Run:
             for name in [n for n, (data, _) in PEERS.items() if data == kind]:
                 self.missing[name] = str(error)
 
-    def read_chipmill(self, codec, stage="batch"):
-        flags = ["--seconds", self.args.seconds, "--repeats", 1, "--stage", stage, "--json"]
+    def read_chipmill(self, codec):
+        flags = ["--seconds", self.args.seconds, "--repeats", 1, "--json"]
         command = self.chipmill("bench", "read", "--store", self.work / f"store-{codec}", *flags)
         measured = json.loads(output(command))
-        return measured["rounds"][0] | {"machine": measured["machine"], "version": measured["version"]}
+        return measured["rounds"][0] | {k: measured[k] for k in ("machine", "version", "floor")}
 
     def read_peer(self, name, seed):
         data, requirements = PEERS[name]
@@ -106,12 +108,10 @@ class Run:
     def read(self):
         """Everyone once a round, so that what disturbs one disturbs all."""
         rounds = {}
-        own = [(c, "batch") for c in ("lz4", "none", "zstd")]
-        own += [(c, s) for c in ("lz4", "none") for s in ("stored", "pixels")]
         for number in range(self.args.rounds):
             say(f"reading, round {number + 1}")
-            for codec, stage in own:
-                rounds.setdefault(f"chipmill {codec} {stage}", []).append(self.read_chipmill(codec, stage))
+            for codec in CODECS:
+                rounds.setdefault(f"chipmill {codec}", []).append(self.read_chipmill(codec))
             for name in [n for n in PEERS if n not in self.missing]:
                 try:
                     rounds.setdefault(name, []).append(self.read_peer(name, number))
@@ -124,6 +124,12 @@ class Run:
         store = self.work / "large"
         output(self.chipmill("bench", "large", store, "--patches", self.args.large))
         return json.loads(output(self.chipmill("bench", "open", "--store", store, "--json")))
+
+
+def floor(rounds):
+    """What the parts of reading took alone, medians."""
+    parts = ("stored_us", "decode_us", "widen_us")
+    return {part: statistics.median(r["floor"][part] for r in rounds) for part in parts}
 
 
 def check_equal(rounds):
@@ -156,12 +162,13 @@ def main():
             "patches": args.patches,
             "rounds": args.rounds,
             "seconds": args.seconds,
-            "machine": read["chipmill lz4 batch"][0]["machine"],
-            "load": [r["machine"]["load"] for r in read["chipmill lz4 batch"]],
-            "version": read["chipmill lz4 batch"][0]["version"],
+            "machine": read["chipmill lz4"][0]["machine"],
+            "load": [r["machine"]["load"] for r in read["chipmill lz4"]],
+            "version": read["chipmill lz4"][0]["version"],
             "python": sys.version.split()[0],
             "convert": {name: middle(r) for name, r in converted.items() if r},
             "read": {name: middle(r) for name, r in read.items() if name not in run.missing},
+            "floors": {codec: floor(read[f"chipmill {codec}"]) for codec in CODECS},
             "missing": run.missing,
             "open": run.open_large(),
         }

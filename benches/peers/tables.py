@@ -4,9 +4,9 @@ Each stands between `<!-- begin NAME -->` and `<!-- end NAME -->` and is written
 """
 
 NAMES = {
-    "chipmill lz4 batch": "**chipmill**, lz4 (the default)",
-    "chipmill none batch": "**chipmill**, uncompressed",
-    "chipmill zstd batch": "**chipmill**, zstd",
+    "chipmill lz4": "**chipmill**, lz4 (the default)",
+    "chipmill none": "**chipmill**, uncompressed",
+    "chipmill zstd": "**chipmill**, zstd",
     "lmdb": "LMDB + safetensors, as commonly written",
     "lmdb-tuned": "LMDB + safetensors, tuned",
     "mds": "MosaicML streaming (MDS), shuffled",
@@ -81,14 +81,14 @@ def reading(results):
 
 
 def stages(results):
-    """Microseconds of processor time a chip, by difference between the stages."""
+    """Microseconds a chip: what each part takes by itself, and what a chip took."""
     rows = []
-    for codec in ("lz4", "none"):
-        cost = lambda stage: 1e6 / results["read"][f"chipmill {codec} {stage}"]["per_cpu_s"]
-        stored, pixels, batch = map(cost, ("stored", "pixels", "batch"))
-        parts = [stored, pixels - stored, batch - pixels, batch]
-        rows.append([codec, *(f"{part:.1f}" for part in parts), f"{stored / batch:.0%}"])
-    head = ["codec", "read", "check, decompress", "to f32 in the batch", "all", "system calls' part"]
+    for codec, floor in results["floors"].items():
+        parts = [floor["stored_us"], floor["decode_us"], floor["widen_us"]]
+        took = 1e6 / results["read"][f"chipmill {codec}"]["per_cpu_s"]
+        figures = [*parts, sum(parts), took]
+        rows.append([codec, *(f"{figure:.1f}" for figure in figures), f"{sum(parts) / took:.0%}"])
+    head = ["codec", "from the file cache", "check, decompress", "to f32 in the batch", "the sum", "a chip took", "of that speed"]
     return table(head, rows)
 
 

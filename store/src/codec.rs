@@ -245,7 +245,7 @@ pub(crate) fn checked(chunk: &[u8]) -> Result<&[u8], ChunkError> {
 }
 
 /// Whether bytes have the crc32c that is stored behind them.
-pub(crate) fn compare(payload: &[u8], stored: [u8; CRC_BYTES]) -> Result<(), ChunkError> {
+fn compare(payload: &[u8], stored: [u8; CRC_BYTES]) -> Result<(), ChunkError> {
     let (found, expected) = (crc32c(payload), u32::from_le_bytes(stored));
     if found == expected {
         Ok(())

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::manifest::Codec;
 
-use crate::codec::{self, CRC_BYTES, ChunkError};
+use crate::codec::{self, ChunkError};
 use crate::error::FetchError;
 use crate::layout::{self, StoreShape};
+use crate::pixels::{PatchPixels, SPILL};
 use crate::shard::{self, IndexError, Span};
 use crate::storage::{self, Content, Object, Part};
 pub use ahead::Fetched;
@@ -54,25 +55,30 @@ impl Shards {
         }
     }
 
-    /// Decodes one chunk into `into` (C order, the group's length), its crc32c checked. What was fetched
-    /// before is not read again.
+    /// Decodes one chunk into its group of `into`, its crc32c checked. What was fetched before is not read
+    /// again.
     pub(crate) fn read(
         &self,
         resolution: Resolution,
         index: u32,
         fetched: Option<&Fetched>,
-        into: &mut [u16],
+        into: &mut PatchPixels,
     ) -> Result<(), FetchError> {
         if let Some(chunk) = fetched.and_then(|f| f.chunk(resolution.index(), index)) {
             return with_copy(chunk?, |chunk| {
-                Ok(codec::decode_pixels(self.shape.codec, chunk, into)?)
+                Ok(codec::decode_pixels(
+                    self.shape.codec,
+                    chunk,
+                    into.group_slice_mut(resolution),
+                )?)
             });
         }
         self.with_chunk(resolution, index, |file, span| match self.shape.codec {
-            Codec::None => read_raw(file, span, into),
+            Codec::None => read_raw(file, span, into.group_and_spill_mut(resolution)),
             codec => with_buffer(span, |buffer| {
                 file.read_exact_at(buffer, span.offset)?;
-                Ok(codec::decode_pixels(codec, buffer, into)?)
+                let group = into.group_slice_mut(resolution);
+                Ok(codec::decode_pixels(codec, buffer, group)?)
             }),
         })
     }
@@ -210,19 +216,25 @@ pub(crate) fn whole_index(index: &Part, shape: &StoreShape) -> Result<u64, Index
     Err(IndexError::TooShort { found, expected })
 }
 
-/// Reads an uncompressed chunk to where it belongs, with no buffer in between.
+/// Reads an uncompressed chunk to where it belongs, with no buffer in between. Its checksum is read with it,
+/// into the last [`SPILL`] values of `into`, which are then as before.
 fn read_raw(file: &dyn Object, span: Span, into: &mut [u16]) -> Result<(), FetchError> {
-    let target: &mut [u8] = bytemuck::cast_slice_mut(into);
-    let (found, expected) = (span.bytes, target.len() + CRC_BYTES);
+    let (found, expected) = (span.bytes, size_of_val(into));
     if found != expected {
         return Err(ChunkError::Length { found, expected }.into());
     }
-    let mut stored = [0; CRC_BYTES];
-    file.read_exact_at(target, span.offset)?;
-    file.read_exact_at(&mut stored, span.offset + target.len() as u64)?;
-    codec::compare(target, stored)?;
-    codec::to_native(into);
-    Ok(())
+    let Some(spilt) = into.last_chunk::<SPILL>().copied() else {
+        unreachable!("a group has that many values behind it");
+    };
+    let chunk: &mut [u8] = bytemuck::cast_slice_mut(into);
+    let checked = match file.read_exact_at(chunk, span.offset) {
+        Ok(()) => codec::checked(chunk).map(|_| ()).map_err(FetchError::from),
+        Err(e) => Err(e.into()),
+    };
+    let (group, behind) = into.split_at_mut(into.len() - SPILL);
+    behind.copy_from_slice(&spilt);
+    codec::to_native(group);
+    checked
 }
 
 /// Lends a copy of fetched bytes: decoding needs them as a work area.

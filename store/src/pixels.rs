@@ -3,9 +3,13 @@
 use chipmill_schemas::band::{Band, PATCH_BYTES, Resolution};
 use ndarray::{ArrayView2, ArrayView3};
 
+use crate::codec::CRC_BYTES;
 use crate::widen;
 
 const LEN: usize = PATCH_BYTES / size_of::<u16>();
+
+/// Values behind each group that a stored chunk may spill over while it is read: its checksum.
+pub(crate) const SPILL: usize = CRC_BYTES / size_of::<u16>();
 
 /// The pixels of one patch: 80,000 values in three groups, always whole.
 ///
@@ -15,6 +19,7 @@ const LEN: usize = PATCH_BYTES / size_of::<u16>();
 /// `[2, 20, 20]` (B01 B09).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchPixels {
+    /// The groups, and [`SPILL`] zeros.
     values: Box<[u16]>,
 }
 
@@ -23,7 +28,7 @@ impl PatchPixels {
     #[must_use]
     pub fn zeroed() -> Self {
         Self {
-            values: vec![0; LEN].into_boxed_slice(),
+            values: vec![0; LEN + SPILL].into_boxed_slice(),
         }
     }
 
@@ -46,6 +51,12 @@ impl PatchPixels {
         &mut self.values[group_range(resolution)]
     }
 
+    /// A group to be filled, and [`SPILL`] values behind it that have to be put back.
+    pub(crate) fn group_and_spill_mut(&mut self, resolution: Resolution) -> &mut [u16] {
+        let group = group_range(resolution);
+        &mut self.values[group.start..group.end + SPILL]
+    }
+
     /// The values of the groups as `f32`, one group after the other, into a place of a batch. The place
     /// is not drawn into the processor's caches: a batch is larger than they are.
     ///
@@ -53,7 +64,7 @@ impl PatchPixels {
     /// `into` takes 80,000 values: `10m`, `20m` and `60m`, each `[band, y, x]` in C order, digital
     /// numbers 0.0..=65,535.0. Where it is shorter or longer the rest is left out or left alone.
     pub fn write_f32(&self, into: &mut [f32]) {
-        widen::stream(&self.values, into);
+        widen::stream(&self.values[..LEN], into);
     }
 
     /// One band, `[y, x]`, at its native resolution.
@@ -111,8 +122,8 @@ mod tests {
             assert!(pixels.band_slice(band).iter().all(|&v| v == 0));
             pixels.band_slice_mut(band).fill(code);
         }
-        assert!(pixels.values.iter().all(|&v| v > 0));
-        assert_eq!(pixels.values.len() * 2, PATCH_BYTES);
+        assert!(pixels.values[..LEN].iter().all(|&v| v > 0));
+        assert_eq!(pixels.values[LEN..], [0; SPILL]);
     }
 
     #[test]

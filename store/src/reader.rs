@@ -153,8 +153,7 @@ impl StoreReader {
     ) -> Result<(), ReadError> {
         self.check_index(index)?;
         for &resolution in groups {
-            let values = into.group_slice_mut(resolution);
-            let read = self.inner.shards.read(resolution, index, fetched, values);
+            let read = self.inner.shards.read(resolution, index, fetched, into);
             read.map_err(|source| self.group_error(resolution, index, source))?;
         }
         Ok(())

@@ -71,8 +71,7 @@ impl Scan {
             if !readable[resolution.index()] {
                 continue;
             }
-            let values = pixels.group_slice_mut(resolution);
-            if let Err(e) = shards.read(resolution, index, fetched, values) {
+            if let Err(e) = shards.read(resolution, index, fetched, pixels) {
                 whole = false;
                 self.defects.push(StoreDefect {
                     object: shards.object_of(resolution, index),

@@ -41,17 +41,53 @@ fn every_patch_comes_back_with_every_codec_and_size() {
 
 #[test]
 fn only_the_groups_asked_for_are_touched() {
-    let fixture = Fixture::new(2, 2, Codec::Lz4);
-    let dir = tempfile::tempdir().unwrap();
-    fixture.write(dir.path());
-    let store = StoreReader::open(dir.path()).unwrap();
-    let mut pixels = PatchPixels::zeroed();
-    store.read(1, &[Resolution::M20], &mut pixels).unwrap();
-    let expected = &fixture.pixels[1];
-    assert_eq!(pixels.band(Band::B8A), expected.band(Band::B8A));
-    assert!(pixels.group_slice(Resolution::M10).iter().all(|&v| v == 0));
-    let error = store.read(2, &[], &mut pixels).unwrap_err();
-    assert!(error.to_string().contains("2 patches"), "{error}");
+    for codec in CODECS {
+        let fixture = Fixture::new(2, 2, codec);
+        let dir = tempfile::tempdir().unwrap();
+        fixture.write(dir.path());
+        let store = StoreReader::open(dir.path()).unwrap();
+        let (before, expected) = (&fixture.pixels[0], &fixture.pixels[1]);
+        for group in Resolution::ALL {
+            let mut pixels = before.clone();
+            store.read(1, &[group], &mut pixels).unwrap();
+            for other in Resolution::ALL {
+                let from = if other == group { expected } else { before };
+                assert!(
+                    pixels.group_slice(other) == from.group_slice(other),
+                    "{codec:?}: {other:?} after {group:?}"
+                );
+            }
+        }
+        let error = store.read(2, &[], &mut before.clone()).unwrap_err();
+        assert!(error.to_string().contains("2 patches"), "{error}");
+    }
+}
+
+#[test]
+fn a_damaged_chunk_leaves_the_other_groups_alone() {
+    for codec in CODECS {
+        let fixture = Fixture::new(1, 1, codec);
+        let dir = tempfile::tempdir().unwrap();
+        fixture.write(dir.path());
+        for group in Resolution::ALL {
+            let object = format!("{}/c.0.0.0.0", group.name());
+            let path = dir.path().join(object);
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[50] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+        let store = StoreReader::open(dir.path()).unwrap();
+        for group in Resolution::ALL {
+            let mut pixels = fixture.pixels[0].clone();
+            let error = store.read(0, &[group], &mut pixels).unwrap_err();
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains("corrupt"), "{codec:?}: {source}");
+            for other in Resolution::ALL.into_iter().filter(|&o| o != group) {
+                let kept = fixture.pixels[0].group_slice(other);
+                assert!(pixels.group_slice(other) == kept, "{codec:?}: {other:?}");
+            }
+        }
+    }
 }
 
 #[test]
