@@ -7,7 +7,7 @@ from tables import table
 from tables_views import machine as describe
 
 NAMES = {
-    "chipmill": "**chipmill** (Burn flex)",
+    "chipmill": "**chipmill**",
     "contiguous": "PyTorch",
     "channels_last": "PyTorch, channels_last",
 }

@@ -140,10 +140,11 @@ impl<N: Count> Counts<N> {
 
     /// Of a table of `L` counts, a power of two, which no value reaches.
     fn add_below<const L: usize>(&mut self, values: &[u16]) {
-        if let Ok(counts) = <&mut [N; L]>::try_from(self.0.as_mut_slice()) {
-            for &value in values {
-                counts[usize::from(value) % L] += N::ONE;
-            }
+        let Ok(counts) = <&mut [N; L]>::try_from(self.0.as_mut_slice()) else {
+            unreachable!("a table has one of three lengths");
+        };
+        for &value in values {
+            counts[usize::from(value) % L] += N::ONE;
         }
     }
 

@@ -116,6 +116,8 @@ fn copy(chunks: &[Vec<u8>; 3], copies: &mut [Vec<u8>; 3]) -> f64 {
 
 fn widen(pixels: &PatchPixels, batch: usize) -> f64 {
     let mut places = vec![0.0f32; batch.max(1) * VALUES];
+    // Memory that nobody wrote to yet is not there: a batch is used again and again.
+    places.fill(1.0);
     let mut times = Vec::new();
     for place in 0..CHIPS {
         let start = place % batch.max(1) * VALUES;

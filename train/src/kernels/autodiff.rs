@@ -12,7 +12,7 @@ use burn::backend::{Autodiff, Flex};
 use super::convolution::Convolution;
 use super::flex::CpuKernels;
 use super::norm;
-use super::pool::{Places, Pool};
+use super::pool::{Indices, Pool};
 
 type Tracked = FloatTensor<Autodiff<Flex>>;
 
@@ -55,9 +55,9 @@ impl<C: CheckpointStrategy> CpuKernels for Autodiff<Flex, C> {
 
     fn pool_max(x: Tracked, side: usize, stride: usize, padding: usize) -> Tracked {
         let pool = Pool::of(x.primitive(), side, stride, padding);
-        let (y, places) = pool.forward(x.primitive());
+        let (y, indices) = pool.forward(x.primitive());
         match PoolMax.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish((pool, places), y),
+            OpsKind::Tracked(prepared) => prepared.finish((pool, indices), y),
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         }
     }
@@ -78,13 +78,12 @@ impl Backward<Flex, 2> for Convolve {
         let output = grads.consume::<Flex>(&ops.node);
         let (shapes, inputs) = ops.state;
         let [x, weight] = inputs.map(|id| checkpointer.retrieve_node_output::<FlexTensor>(id));
-        let [x_node, weight_node] = ops.parents;
-        let (of_x, of_weight) = shapes.backward(&x, &weight, &output, x_node.is_some());
-        if let Some((node, gradient)) = x_node.zip(of_x) {
-            grads.register::<Flex>(node.id, gradient);
-        }
-        if let Some(node) = weight_node {
-            grads.register::<Flex>(node.id, of_weight);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let gradients = shapes.backward(&x, &weight, &output, wanted);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some((node, gradient)) = node.zip(gradient) {
+                grads.register::<Flex>(node.id, gradient);
+            }
         }
     }
 }
@@ -118,13 +117,13 @@ impl Backward<Flex, 3> for Normalise {
 struct PoolMax;
 
 impl Backward<Flex, 1> for PoolMax {
-    type State = (Pool, Places);
+    type State = (Pool, Indices);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let output = grads.consume::<Flex>(&ops.node);
-        let (pool, places) = ops.state;
+        let (pool, indices) = ops.state;
         if let [Some(node)] = ops.parents {
-            grads.register::<Flex>(node.id, pool.backward(&output, &places));
+            grads.register::<Flex>(node.id, pool.backward(&output, &indices));
         }
     }
 }

@@ -59,23 +59,27 @@ impl CpuKernels for Flex {
     }
 }
 
-/// `None` where the layer or its input is not served here, as below.
+/// `None` where the layer or its input is not served here, as below; Burn's operation then does it, or says what is
+/// wrong.
 pub(super) fn conv2d(layer: &Conv2d, x: &Tensor<4>) -> Option<Tensor<4>> {
     let plain = layer.groups == 1 && layer.dilation == [1, 1] && layer.bias.is_none();
-    let [_, stride, padding] = square(layer.kernel_size, layer.stride, &layer.padding)
-        .filter(|_| plain && is_served(x))?;
+    let fits = x.dims()[1] == layer.weight.dims()[1];
+    let window = window(layer.kernel_size, layer.stride, &layer.padding, x)?;
+    if !(plain && fits && is_served(x)) {
+        return None;
+    }
     let (x, weight) = (
         x.clone().into_dispatch(),
         layer.weight.val().into_dispatch(),
     );
-    Some(Tensor::from_dispatch(Dispatch::convolve(
-        x, weight, stride, padding,
-    )))
+    let y = Dispatch::convolve(x, weight, window.stride, window.padding);
+    Some(Tensor::from_dispatch(y))
 }
 
 pub(super) fn batch_norm(layer: &BatchNorm, x: &Tensor<4>) -> Option<Tensor<4>> {
     let trains = x.device().is_autodiff() && layer.training.is_enabled();
-    if !(trains && is_served(x)) {
+    let fits = [x.dims()[1]] == layer.gamma.dims();
+    if !(trains && fits && is_served(x)) {
         return None;
     }
     let (y, mean, variance) = Dispatch::normalise(
@@ -95,10 +99,14 @@ pub(super) fn batch_norm(layer: &BatchNorm, x: &Tensor<4>) -> Option<Tensor<4>> 
 
 pub(super) fn max_pool(layer: &MaxPool2d, x: &Tensor<4>) -> Option<Tensor<4>> {
     let plain = layer.dilation == [1, 1] && !layer.ceil_mode;
-    let [side, stride, padding] = square(layer.kernel_size, layer.stride, &layer.padding)
-        .filter(|_| plain && is_served(x))?;
-    let pooled = Dispatch::pool_max(x.clone().into_dispatch(), side, stride, padding);
-    Some(Tensor::from_dispatch(pooled))
+    let window = window(layer.kernel_size, layer.stride, &layer.padding, x)?;
+    // A window of padding alone has no maximum.
+    if !(plain && window.padding < window.side && is_served(x)) {
+        return None;
+    }
+    let x = x.clone().into_dispatch();
+    let y = Dispatch::pool_max(x, window.side, window.stride, window.padding);
+    Some(Tensor::from_dispatch(y))
 }
 
 /// Whether the tensor lies where these kernels are.
@@ -107,8 +115,20 @@ fn is_served(x: &Tensor<4>) -> bool {
     matches!(device.as_dispatch(), DispatchDevice::Flex(_)) && x.dtype() == DType::F32
 }
 
-/// Side, stride and padding where they are alike along both axes.
-fn square(side: [usize; 2], stride: [usize; 2], padding: &PaddingConfig2d) -> Option<[usize; 3]> {
+/// A window that is alike along both axes.
+struct Window {
+    side: usize,
+    stride: usize,
+    padding: usize,
+}
+
+/// `None` where it is not, or is larger than a padded plane of `x`.
+fn window(
+    side: [usize; 2],
+    stride: [usize; 2],
+    padding: &PaddingConfig2d,
+    x: &Tensor<4>,
+) -> Option<Window> {
     let padding = match *padding {
         PaddingConfig2d::Valid => 0,
         PaddingConfig2d::Explicit(top, left, bottom, right)
@@ -118,7 +138,14 @@ fn square(side: [usize; 2], stride: [usize; 2], padding: &PaddingConfig2d) -> Op
         }
         _ => return None,
     };
-    (side[0] == side[1] && stride[0] == stride[1]).then_some([side[0], stride[0], padding])
+    let [_, _, height, width] = x.dims();
+    let alike = side[0] == side[1] && stride[0] == stride[1];
+    let fits = side[0] <= height.min(width) + 2 * padding;
+    (alike && fits).then_some(Window {
+        side: side[0],
+        stride: stride[0],
+        padding,
+    })
 }
 
 /// The dimensions of a tensor of this rank.

@@ -28,7 +28,7 @@ impl Windows {
     }
 
     /// For every value of a window its row of the matrix: `channel`, `ky`, `kx` in C order.
-    fn places(&self) -> impl Iterator<Item = [usize; 3]> + use<> {
+    fn taps(&self) -> impl Iterator<Item = [usize; 3]> + use<> {
         let (channels, side) = (self.channels, self.side);
         (0..channels).flat_map(move |channel| {
             (0..side).flat_map(move |ky| (0..side).map(move |kx| [channel, ky, kx]))
@@ -56,7 +56,7 @@ impl Windows {
     ///
     /// # Shapes
     /// `sample` `[channel, y, x]`; `matrix` `[channel x ky x kx, width]`.
-    pub(super) fn spread(
+    pub(super) fn im2col(
         &self,
         sample: &[f32],
         rows: Range<usize>,
@@ -65,7 +65,7 @@ impl Windows {
     ) {
         let across = self.output()[1];
         let area = self.plane[0] * self.plane[1];
-        for ([channel, ky, kx], line) in self.places().zip(matrix.chunks_exact_mut(width)) {
+        for ([channel, ky, kx], line) in self.taps().zip(matrix.chunks_exact_mut(width)) {
             let plane = &sample[channel * area..(channel + 1) * area];
             let (columns, from) = self.plane_columns(kx, across);
             let outputs = line[start..].chunks_exact_mut(across);
@@ -88,11 +88,11 @@ impl Windows {
         }
     }
 
-    /// Adds what [`spread`](Self::spread) would have taken from each value of the sample to it.
+    /// Adds what [`im2col`](Self::im2col) would have taken from each value of the sample to it.
     ///
     /// # Shapes
-    /// As those of `spread`.
-    pub(super) fn gather(
+    /// As those of `im2col`.
+    pub(super) fn col2im(
         &self,
         matrix: &[f32],
         rows: Range<usize>,
@@ -101,7 +101,7 @@ impl Windows {
     ) {
         let across = self.output()[1];
         let area = self.plane[0] * self.plane[1];
-        for ([channel, ky, kx], line) in self.places().zip(matrix.chunks_exact(width)) {
+        for ([channel, ky, kx], line) in self.taps().zip(matrix.chunks_exact(width)) {
             let plane = &mut sample[channel * area..(channel + 1) * area];
             let (columns, from) = self.plane_columns(kx, across);
             for (y, out) in rows.clone().zip(line[start..].chunks_exact(across)) {

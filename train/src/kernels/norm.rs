@@ -14,7 +14,7 @@ use super::flex::{dims, tensor, values};
 /// Sums kept apart within a plane: a vector or more of any processor.
 const LANES: usize = 16;
 
-/// What the backward pass needs of the forward pass, `[channel]`.
+/// Of one channel.
 #[derive(Debug, Clone, Copy)]
 struct Moments {
     mean: f32,
@@ -59,12 +59,19 @@ impl<'a> Planes<'a> {
         reason = "as wide as what it is made of"
     )]
     fn moments(self, channel: usize) -> Moments {
-        let total = |of: &dyn Fn(&[f32]) -> f64| self.channel(channel).map(of).sum::<f64>();
-        let mean = (total(&|p| sum(p, |v| v)) / self.count()) as f32;
-        let squares = total(&|plane| sum(plane, |v| (v - mean) * (v - mean)));
+        let total: f64 = self.channel(channel).map(|p| sum(p, |v| v)).sum();
+        let about = (total / self.count()) as f32;
+        // Around a value near the mean, so that what rounding left out of it can be put right.
+        let [rest, squares] = self
+            .channel(channel)
+            .fold([0.0, 0.0], |[rest, squares], p| {
+                let more = sum(p, |v| (v - about) * (v - about));
+                [rest + sum(p, |v| v - about), squares + more]
+            });
+        let rest = rest / self.count();
         Moments {
-            mean,
-            variance: (squares / self.count()) as f32,
+            mean: (f64::from(about) + rest) as f32,
+            variance: (squares / self.count() - rest * rest).max(0.0) as f32,
         }
     }
 
@@ -141,14 +148,7 @@ pub(super) fn backward(
     let inverse = |channel: usize| inverse_deviation(variance[channel], epsilon);
     let sums: Vec<[f64; 2]> = (0..x.channels)
         .into_par_iter()
-        .map(|channel| {
-            let mean = mean[channel];
-            let pairs = x.channel(channel).zip(g.channel(channel));
-            pairs.fold([0.0, 0.0], |[plain, with], (x, g)| {
-                let more = sum_pairs(x, g, |x, g| (x - mean) * g);
-                [plain + sum(g, |g| g), with + more]
-            })
-        })
+        .map(|channel| gradient_sums(x, g, channel, mean[channel]))
         .collect();
     let count = x.count();
     let x_gradient = x.map(|channel, start, into| {
@@ -171,6 +171,15 @@ pub(super) fn backward(
         tensor(gamma.collect(), [x.channels]),
         tensor(beta.collect(), [x.channels]),
     ]
+}
+
+/// `sum g` and `sum g (x - mean)` of a channel.
+fn gradient_sums(x: Planes<'_>, g: Planes<'_>, channel: usize, mean: f32) -> [f64; 2] {
+    let pairs = x.channel(channel).zip(g.channel(channel));
+    pairs.fold([0.0, 0.0], |[plain, with], (x, g)| {
+        let more = sum_pairs(x, g, |x, g| (x - mean) * g);
+        [plain + sum(g, |g| g), with + more]
+    })
 }
 
 #[expect(

@@ -1,4 +1,4 @@
-use burn::module::Param;
+use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
@@ -247,10 +247,16 @@ fn a_window_of_minus_infinities_sends_its_gradient_to_its_first_value() {
     assert_eq!(floats(x.grad(&tape).unwrap()), expected);
 }
 
+/// More groups of samples than threads, and one alone, whose products the threads share.
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    let layer = convolution([6, 10], 3, 1, 1);
-    let x = normals("x", [40, 6, 7, 7]);
+    for shape in [[40, 6, 7, 7], [5, 6, 4, 4], [1, 6, 70, 70]] {
+        the_number_of_threads_changes_no_bit_of(&normals("x", shape));
+    }
+}
+
+fn the_number_of_threads_changes_no_bit_of(x: &Tensor<4>) {
+    let layer = convolution([6, 70], 3, 1, 1);
     let all = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.unwrap().install(|| {
@@ -286,6 +292,69 @@ fn an_input_without_gradient_and_one_outside_the_graph_are_served() {
 }
 
 #[test]
+fn a_tensor_that_does_not_lie_in_order_is_served() {
+    let x = normals("x", [3, 4, 6, 8]);
+    let turned = |x: Tensor<4>| x.swap_dims(0, 1).swap_dims(2, 3);
+    let layer = convolution([3, 5], 3, 2, 1);
+    // The gradient comes out of order as well.
+    let forward = |layer: &Conv2d, x: Tensor<4>| turned(conv2d(layer, turned(x)));
+    let found = convolve_both_ways(&layer, &x, forward);
+    let expected = convolve_both_ways(&layer, &x, |layer, x| turned(layer.forward(turned(x))));
+    assert_close(&found, &expected, "convolution");
+    let forward = |layer: &BatchNorm, x: Tensor<4>| turned(batch_norm(layer, turned(x)));
+    let found = normalise_both_ways(&norm(3), &x, forward);
+    let burn = |layer: &BatchNorm, x: Tensor<4>| turned(layer.forward(turned(x)));
+    assert_close(
+        &found,
+        &normalise_both_ways(&norm(3), &x, burn),
+        "batch norm",
+    );
+}
+
+#[test]
+fn frozen_layers_pass_gradients_on_and_keep_theirs() {
+    let x = normals("x", [2, 2, 5, 5]).require_grad();
+    let layer = convolution([2, 3], 3, 1, 1);
+    let frozen = Conv2d {
+        weight: layer.weight.clone().set_require_grad(false),
+        ..layer.clone()
+    };
+    let gradient = |layer: &Conv2d| {
+        let tape = conv2d(layer, x.clone()).sum().backward();
+        (
+            floats(x.grad(&tape).unwrap()),
+            layer.weight.grad(&tape).is_some(),
+        )
+    };
+    let (of_x, _) = gradient(&layer);
+    assert_eq!(gradient(&frozen), (of_x, false));
+    let norm = norm(2).freeze();
+    assert!(flex::batch_norm(&norm, &x).is_none());
+    let (found, expected) = (batch_norm(&norm, x.clone()), norm.forward(x));
+    assert_eq!(floats(found), floats(expected));
+}
+
+#[test]
+fn a_constant_channel_becomes_its_beta() {
+    for value in [1.0f32, 100.3, 12_345.678] {
+        let x = Tensor::<4>::full([64, 2, 30, 30], value, &device());
+        let layer = norm(2);
+        let (y, beta) = (floats(batch_norm(&layer, x)), floats(layer.beta.val()));
+        for (plane, beta) in y.chunks(900).zip(beta.into_iter().cycle()) {
+            // A mean is a rounded number: half a unit in its last place, over the root of epsilon.
+            let most = 2.0 * value * f32::EPSILON / 1e-5f32.sqrt();
+            assert!(plane.iter().all(|v| (v - beta).abs() <= most), "{value}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "channels")]
+fn too_few_channels_are_refused_as_burn_refuses_them() {
+    conv2d(&convolution([12, 4], 3, 1, 1), normals("x", [2, 4, 8, 8]));
+}
+
+#[test]
 fn other_settings_are_left_to_burn() {
     let x = normals("x", [1, 4, 6, 6]);
     let oblong = Conv2dConfig::new([4, 2], [1, 3]).with_bias(false);
@@ -304,4 +373,11 @@ fn other_settings_are_left_to_burn() {
     assert!(flex::conv2d(&convolution([4, 2], 3, 1, 1), &x).is_some());
     assert!(flex::batch_norm(&norm(4), &x).is_some());
     assert!(flex::max_pool(&pooling(3, 2, 1), &x).is_some());
+    // Larger than the plane, and a window of padding alone.
+    assert!(flex::conv2d(&convolution([4, 2], 9, 1, 1), &x).is_none());
+    assert!(flex::max_pool(&pooling(2, 1, 2), &x).is_none());
+    let valid = Conv2dConfig::new([4, 2], [3, 3]).with_padding(PaddingConfig2d::Valid);
+    let valid = valid.with_bias(false).init(&device());
+    let found = vec![floats(flex::conv2d(&valid, &x).unwrap())];
+    assert_close(&found, &[floats(valid.forward(x))], "valid");
 }
