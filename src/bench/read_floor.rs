@@ -77,7 +77,7 @@ fn stored(store: &StoreReader, rows: &[u32]) -> anyhow::Result<f64> {
         load(store, row, &mut chunks)?;
         times.push(us_since(start));
     }
-    Ok(median(times.into_iter()))
+    Ok(median(times))
 }
 
 fn load(store: &StoreReader, row: u32, chunks: &mut [Vec<u8>; 3]) -> anyhow::Result<()> {
@@ -104,7 +104,7 @@ fn decode(store: &StoreReader, rows: &[u32]) -> anyhow::Result<(f64, PatchPixels
         }
         times.push(us_since(start) - copied);
     }
-    Ok((median(times.into_iter()), pixels))
+    Ok((median(times), pixels))
 }
 
 fn copy(chunks: &[Vec<u8>; 3], copies: &mut [Vec<u8>; 3]) -> f64 {
@@ -126,7 +126,7 @@ fn widen(pixels: &PatchPixels, batch: usize) -> f64 {
         times.push(us_since(clock));
     }
     black_box(&places);
-    median(times.into_iter())
+    median(times)
 }
 
 fn us_since(start: Instant) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chipmill_schemas::band::{Band, Resolution};
+use chipmill_schemas::band::Resolution;
 use chipmill_schemas::manifest::Codec;
 use chipmill_schemas::patch::Split;
 use chipmill_store::{PatchPixels, StoreReader, digest, verify};

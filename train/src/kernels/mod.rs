@@ -20,7 +20,8 @@ mod im2col;
 mod norm;
 #[cfg(feature = "cpu")]
 mod pool;
-#[cfg(all(test, feature = "cpu"))]
+#[cfg(test)]
+#[cfg(feature = "cpu")]
 mod tests;
 
 use burn::nn::BatchNorm;

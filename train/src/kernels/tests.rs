@@ -120,6 +120,10 @@ fn convolution_and_its_gradients_are_burn_s() {
 }
 
 /// Five loops around one multiplication, in `f64`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "as wide as what is compared"
+)]
 fn naive(layer: &Conv2d, x: &Tensor<4>, stride: usize, padding: usize) -> Vec<f32> {
     let [samples, inputs, height, width] = x.dims();
     let [outputs, _, side, _] = layer.weight.dims();
@@ -260,9 +264,9 @@ fn the_number_of_threads_changes_no_bit_of(x: &Tensor<4>) {
     let all = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.unwrap().install(|| {
-            let mut found = convolve_both_ways(&layer, &x, conv2d);
-            found.extend(normalise_both_ways(&norm(6), &x, batch_norm));
-            found.extend(both_ways(|x| max_pool(&pooling(3, 2, 1), x), &x, &|_| {
+            let mut found = convolve_both_ways(&layer, x, conv2d);
+            found.extend(normalise_both_ways(&norm(6), x, batch_norm));
+            found.extend(both_ways(|x| max_pool(&pooling(3, 2, 1), x), x, &|_| {
                 Vec::new()
             }));
             found
