@@ -33,12 +33,12 @@ impl Floor {
         self.stored_us + self.decode_us + self.widen_us
     }
 
-    /// Three lines below a table of results: `us` is what a chip took.
+    /// Four lines below a table of results: `us` is what a chip took.
     pub(crate) fn text(&self, us: f64, reached: f64) -> String {
         format!(
-            "\nA chip took {us:.1} us. Its parts alone take {:.1} us: {:.1} us the bytes from the file\n\
-             cache, {:.1} us checksums and decompression, {:.1} us widening into the batch.\n\
-             Reached: {:.0} % of that speed.",
+            "\nA chip took {us:.1} us. Its parts alone take {:.1} us:\n{:.1} us the bytes from the file \
+             cache, {:.1} us checksums and\ndecompression, {:.1} us widening into the batch.\nReached: \
+             {:.0} % of that speed.",
             self.all_us(),
             self.stored_us,
             self.decode_us,
