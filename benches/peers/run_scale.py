@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import ROOT, cpu_of, output, say
+from common import ROOT, cpu_of, output, read_alone, say
 from tables import number, table, write_parts
 
 ALL = 590_326
@@ -55,20 +55,12 @@ class Scale:
         wall, cpu = cpu_of(["/usr/bin/time", "-f", "%M", "-o", log, *command])
         return wall, cpu, int(log.read_text().split()[-1]) * 1024
 
-    def floor(self, source):
-        """CPU seconds of only reading the source, as the cheapest of tools does it."""
-        if source.is_dir():
-            shell = f"find '{source}' -name '*.tif' -print0 | sort -z | xargs -0 cat > /dev/null"
-        else:
-            shell = f"zstd -dcq '{source}' > /dev/null"
-        return cpu_of(["sh", "-c", shell])[1]
-
     def form(self, name, source, patches):
         rounds = {1: [], 2: []}
         floors = []
         for number_of in range(self.args.rounds):
             say(f"{name}, round {number_of + 1}")
-            floors.append(self.floor(source))
+            floors.append(cpu_of(read_alone(source))[1])
             for threads, made in rounds.items():
                 made.append(self.ingest(source, threads))
         middle = lambda threads, k: statistics.median(r[k] for r in rounds[threads])

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import tables
-from common import HERE, LAYOUT, ONE_THREAD, ROOT, cpu_of, middle, output, python, say
+from common import HERE, LAYOUT, ONE_THREAD, ROOT, cpu_of, middle, output, python, read_alone, say
 
 # name -> (what it reads, which requirements)
 PEERS = {
@@ -50,9 +50,9 @@ class Run:
     def chipmill(self, *args):
         return [self.args.chipmill, *args]
 
-    def ingest(self, store, codec, threads=1):
-        raw = self.work / "raw"
-        source = [raw / LAYOUT, "--metadata", raw / "metadata.parquet"]
+    def ingest(self, store, codec, threads=1, raw="raw", name=LAYOUT):
+        raw = self.work / raw
+        source = [raw / name, "--metadata", raw / "metadata.parquet"]
         flags = ["--codec", codec, "--threads", threads, "--allow-subset"]
         return self.chipmill("ingest", *source, "--store", store, *flags)
 
@@ -61,7 +61,8 @@ class Run:
         say(f"{self.args.patches} synthetic patches")
         sample = ["--layout", "v2", "--patches", self.args.patches, "--seed", 1]
         output(self.chipmill("sample", self.work / "raw", *sample))
-        rounds = {"chipmill": [], "lmdb": []}
+        output(self.chipmill("sample", self.work / "packed", *sample, "--archive", "tar.zst"))
+        rounds = {"chipmill": [], "chipmill zst": [], "floor": [], "floor zst": [], "lmdb": []}
         for number in range(self.args.rounds):
             say(f"conversion, round {number + 1}")
             self.convert_once(rounds, number)
@@ -75,8 +76,17 @@ class Run:
         store, lmdb = self.work / "store-lz4", self.work / "lmdb"
         for folder in (store, lmdb):
             shutil.rmtree(folder, ignore_errors=True)
-        wall, cpu = cpu_of(self.ingest(store, "lz4"))
-        rounds["chipmill"].append({"patches": self.args.patches, "wall_s": wall, "cpu_s": cpu})
+        archive, unpacked = f"{LAYOUT}.tar.zst", self.work / "store-zst"
+        shutil.rmtree(unpacked, ignore_errors=True)
+        commands = {
+            "chipmill": self.ingest(store, "lz4"),
+            "chipmill zst": self.ingest(unpacked, "lz4", raw="packed", name=archive),
+            "floor": read_alone(self.work / "raw" / LAYOUT),
+            "floor zst": read_alone(self.work / "packed" / archive),
+        }
+        for name, command in commands.items():
+            wall, cpu = cpu_of(command)
+            rounds[name].append({"patches": self.args.patches, "wall_s": wall, "cpu_s": cpu})
         if "requirements.txt" in self.pythons:
             convert = [self.pythons["requirements.txt"], HERE / "convert.py", "lmdb"]
             rounds["lmdb"].append(json.loads(output([*convert, self.work / "raw" / LAYOUT, lmdb])))
@@ -92,8 +102,8 @@ class Run:
             for name in [n for n, (data, _) in PEERS.items() if data == kind]:
                 self.missing[name] = str(error)
 
-    def read_chipmill(self, codec):
-        flags = ["--seconds", self.args.seconds, "--repeats", 1, "--json"]
+    def read_chipmill(self, codec, *more):
+        flags = ["--seconds", self.args.seconds, "--repeats", 1, "--json", *more]
         command = self.chipmill("bench", "read", "--store", self.work / f"store-{codec}", *flags)
         measured = json.loads(output(command))
         return measured["rounds"][0] | {k: measured[k] for k in ("machine", "version", "floor")}
@@ -112,6 +122,7 @@ class Run:
             say(f"reading, round {number + 1}")
             for codec in CODECS:
                 rounds.setdefault(f"chipmill {codec}", []).append(self.read_chipmill(codec))
+            rounds.setdefault("chipmill map", []).append(self.read_chipmill("none", "--map"))
             for name in [n for n in PEERS if n not in self.missing]:
                 try:
                     rounds.setdefault(name, []).append(self.read_peer(name, number))

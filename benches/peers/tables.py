@@ -6,6 +6,7 @@ Each stands between `<!-- begin NAME -->` and `<!-- end NAME -->` and is written
 NAMES = {
     "chipmill lz4": "**chipmill**, lz4 (the default)",
     "chipmill none": "**chipmill**, uncompressed",
+    "chipmill map": "**chipmill**, uncompressed, mapped",
     "chipmill zstd": "**chipmill**, zstd",
     "lmdb": "LMDB + safetensors, as commonly written",
     "lmdb-tuned": "LMDB + safetensors, tuned",
@@ -45,20 +46,26 @@ def machine(results):
 def ingest(results):
     done = results["convert"]
     names = {
-        "chipmill": "**chipmill ingest**, lz4, checksums, statistics, fsync",
-        "lmdb": "rasterio to LMDB + safetensors",
+        "chipmill": "**chipmill ingest**, folders",
+        "chipmill zst": "**chipmill ingest**, .tar.zst",
+        "lmdb": "rasterio to LMDB + safetensors, folders",
     }
+    floors = {"chipmill": "floor", "chipmill zst": "floor zst", "lmdb": "floor"}
     base = done.get("lmdb", {}).get("per_cpu_s")
 
     def row(key, name):
         if key not in done:
-            return [name, "-", "-", "-", results["missing"].get(key, "not measured")]
-        r = done[key]
+            return [name, "-", "-", "-", "-", "-", results["missing"].get(key, "not measured")]
+        r, floor = done[key], done[floors[key]]["per_cpu_s"]
         ratio = f"{r['per_cpu_s'] / base:.1f}" if base else "-"
         spread = f"{number(r['lowest'])} to {number(r['highest'])}"
-        return [name, number(r["per_cpu_s"]), number(r["per_s"]), ratio, spread]
+        figures = [number(r["per_cpu_s"]), number(r["per_s"]), ratio]
+        return [name, *figures, number(1e6 / r["per_cpu_s"]), number(1e6 / floor), spread]
 
-    head = ["conversion", "patches per CPU-second", "patches/s", "times LMDB's", "range per CPU-second"]
+    head = [
+        "conversion", "patches per CPU-second", "patches/s", "times LMDB's", "CPU us a patch",
+        "to read it alone, us", "range per CPU-second",
+    ]
     return table(head, [row(key, name) for key, name in names.items()])
 
 

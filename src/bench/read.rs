@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use chipmill_pipeline::{KeepLast, Order, Sampler};
 use chipmill_schemas::band::PATCH_BYTES;
-use chipmill_store::{StoreReader, Traffic};
+use chipmill_store::{OpenError, StoreReader, Traffic};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -68,6 +68,11 @@ pub(crate) struct Args {
     #[arg(long)]
     drop_cache: bool,
 
+    /// Read an uncompressed store through memory maps, with no copy out of the file cache. Only where
+    /// nobody changes the store meanwhile: a map of a shard that is shortened can end the process.
+    #[arg(long)]
+    map: bool,
+
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -96,6 +101,7 @@ struct Measured {
     threads: u16,
     batch: u16,
     drop_cache: bool,
+    map: bool,
     /// Of all bytes that the rounds read, the part that came from storage.
     from_disk: Option<f64>,
     store: String,
@@ -124,7 +130,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         "--drop-cache forgets files of this machine; {} is none (leave --cache out instead)",
         args.store.display()
     );
-    let store = StoreReader::open(&args.store)?;
+    let store = args.open()?;
     let files = ShardFiles::of(&args.store)?;
     let (rounds, floors) = rounds(args, &store, &files)?;
     let measured = Measured::of(args, &store, &files, rounds, &floors, machine);
@@ -174,8 +180,21 @@ fn rounds(
 }
 
 impl Args {
+    fn open(&self) -> Result<StoreReader, OpenError> {
+        if !self.map {
+            return StoreReader::open(&self.store);
+        }
+        #[expect(unsafe_code, reason = "a map is only as good as its file (ADR 0027)")]
+        // SAFETY: that nobody changes the store is what `--map` says.
+        unsafe {
+            StoreReader::open_mapped(&self.store)
+        }
+    }
+
+    /// Not with maps: their pixels come from memory while they are widened, in no part of its own.
     fn has_floor(&self) -> bool {
-        let whole = self.stage == Stage::Batch && !self.drop_cache && self.threads == 1;
+        let whole =
+            self.stage == Stage::Batch && !self.drop_cache && self.threads == 1 && !self.map;
         whole && !chipmill_store::is_address(&self.store)
     }
 }
@@ -219,6 +238,7 @@ impl Measured {
             threads: args.threads,
             batch: args.batch,
             drop_cache: args.drop_cache,
+            map: args.map,
             from_disk: disk
                 .filter(|_| files.bytes > 0)
                 .map(|disk| disk as f64 / (stored * chips as f64).max(1.0)),

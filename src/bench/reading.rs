@@ -90,11 +90,12 @@ impl Slot {
                 }
                 continue;
             }
-            let pixels = &mut self.pixels;
-            work.store
-                .read_fetched(fetched.as_ref(), row, &Resolution::ALL, pixels)?;
-            if work.stage == Stage::Batch {
-                pixels.write_f32(out);
+            let (fetched, pixels) = (fetched.as_ref(), &mut self.pixels);
+            match work.stage {
+                Stage::Batch => work.store.read_f32(fetched, row, pixels, out)?,
+                _ => work
+                    .store
+                    .read_fetched(fetched, row, &Resolution::ALL, pixels)?,
             }
         }
         Ok(())

@@ -240,13 +240,13 @@ pub(crate) fn checked(chunk: &[u8]) -> Result<&[u8], ChunkError> {
     let Some((payload, stored)) = chunk.split_last_chunk::<CRC_BYTES>() else {
         return Err(ChunkError::TooShort { found: chunk.len() });
     };
-    compare(payload, *stored)?;
+    compare(crc32c(payload), *stored)?;
     Ok(payload)
 }
 
-/// Whether bytes have the crc32c that is stored behind them.
-fn compare(payload: &[u8], stored: [u8; CRC_BYTES]) -> Result<(), ChunkError> {
-    let (found, expected) = (crc32c(payload), u32::from_le_bytes(stored));
+/// Whether a crc32c is the one that is stored behind the bytes.
+pub(crate) fn compare(found: u32, stored: [u8; CRC_BYTES]) -> Result<(), ChunkError> {
+    let expected = u32::from_le_bytes(stored);
     if found == expected {
         Ok(())
     } else {

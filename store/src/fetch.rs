@@ -1,6 +1,8 @@
 //! From a patch index to a decoded chunk: offset tables, positioned reads, no lock on the way.
 
 mod ahead;
+mod float;
+mod map;
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -13,11 +15,13 @@ use chipmill_schemas::manifest::Codec;
 use crate::codec::{self, ChunkError};
 use crate::error::FetchError;
 use crate::layout::{self, StoreShape};
+use crate::object::is_address;
 use crate::pixels::{PatchPixels, SPILL};
 use crate::shard::{self, IndexError, Span};
 use crate::storage::{self, Content, Object, Part};
 pub use ahead::Fetched;
 pub(crate) use ahead::S1_GROUP;
+use map::Map;
 
 /// Shards kept open. BigEarthNet has 3 x 577 shards of 1,024 patches, and processes are commonly
 /// allowed 1,024 open files; a shard beyond these is opened for every read (a few microseconds).
@@ -33,12 +37,15 @@ pub(crate) struct Shards {
     digest: Option<String>,
     groups: [Vec<Shard>; 3],
     open: AtomicUsize,
+    /// Whether uncompressed shards may be mapped.
+    map: bool,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
     object: OnceLock<Box<dyn Object>>,
     spans: OnceLock<Box<[Span]>>,
+    map: OnceLock<Map>,
 }
 
 impl Shards {
@@ -52,7 +59,17 @@ impl Shards {
             digest: digest.map(str::to_owned),
             groups: Resolution::ALL.map(group),
             open: AtomicUsize::new(0),
+            map: false,
         }
+    }
+
+    /// Maps uncompressed shards that are files of this machine, instead of copying out of them.
+    ///
+    /// # Safety
+    /// As long as this lives nobody may change or shorten them.
+    #[expect(unsafe_code, reason = "a map is only as good as its file (ADR 0027)")]
+    pub(crate) unsafe fn allow_maps(&mut self) {
+        self.map = self.shape.codec == Codec::None && !is_address(&self.root);
     }
 
     /// Decodes one chunk into its group of `into`, its crc32c checked. What was fetched before is not read
@@ -74,7 +91,9 @@ impl Shards {
             });
         }
         self.with_chunk(resolution, index, |file, span| match self.shape.codec {
-            Codec::None => read_raw(file, span, into.group_and_spill_mut(resolution)),
+            Codec::None => read_raw(file, span, into.group_and_spill_mut(resolution), |chunk| {
+                codec::checked(chunk).map(|_| ())
+            }),
             codec => with_buffer(span, |buffer| {
                 file.read_exact_at(buffer, span.offset)?;
                 let group = into.group_slice_mut(resolution);
@@ -153,13 +172,18 @@ impl Shards {
             return action(&**file);
         }
         let object = layout::shard_object(resolution, u64::from(shard));
-        let path = layout::object_path(&self.root, &object);
+        let path = self.path_of(resolution, shard);
         let file = storage::of(&path)?.open(&path, self.content(&object))?;
         let result = action(&*file);
         if self.open.load(Ordering::Relaxed) < OPEN_FILES && slot.set(file).is_ok() {
             self.open.fetch_add(1, Ordering::Relaxed);
         }
         result
+    }
+
+    fn path_of(&self, resolution: Resolution, shard: u32) -> PathBuf {
+        let object = layout::shard_object(resolution, u64::from(shard));
+        layout::object_path(&self.root, &object)
     }
 
     fn content<'a>(&'a self, object: &'a str) -> Option<Content<'a>> {
@@ -217,8 +241,13 @@ pub(crate) fn whole_index(index: &Part, shape: &StoreShape) -> Result<u64, Index
 }
 
 /// Reads an uncompressed chunk to where it belongs, with no buffer in between. Its checksum is read with it,
-/// into the last [`SPILL`] values of `into`, which are then as before.
-fn read_raw(file: &dyn Object, span: Span, into: &mut [u16]) -> Result<(), FetchError> {
+/// into the last [`SPILL`] values of `into`, which are as before when the chunk has been `used`.
+fn read_raw(
+    file: &dyn Object,
+    span: Span,
+    into: &mut [u16],
+    used: impl FnOnce(&[u8]) -> Result<(), ChunkError>,
+) -> Result<(), FetchError> {
     let (found, expected) = (span.bytes, size_of_val(into));
     if found != expected {
         return Err(ChunkError::Length { found, expected }.into());
@@ -227,14 +256,14 @@ fn read_raw(file: &dyn Object, span: Span, into: &mut [u16]) -> Result<(), Fetch
         unreachable!("a group has that many values behind it");
     };
     let chunk: &mut [u8] = bytemuck::cast_slice_mut(into);
-    let checked = match file.read_exact_at(chunk, span.offset) {
-        Ok(()) => codec::checked(chunk).map(|_| ()).map_err(FetchError::from),
+    let used = match file.read_exact_at(chunk, span.offset) {
+        Ok(()) => used(chunk).map_err(FetchError::from),
         Err(e) => Err(e.into()),
     };
     let (group, behind) = into.split_at_mut(into.len() - SPILL);
     behind.copy_from_slice(&spilt);
     codec::to_native(group);
-    checked
+    used
 }
 
 /// Lends a copy of fetched bytes: decoding needs them as a work area.

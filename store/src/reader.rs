@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chipmill_schemas::band::Resolution;
+use chipmill_schemas::band::{PATCH_BYTES, Resolution};
 use chipmill_schemas::manifest::Manifest;
 use chipmill_schemas::patch::Split;
 use chipmill_schemas::statistics::SetStatistics;
@@ -32,15 +32,8 @@ struct Inner {
     s1: Option<S1Shards>,
 }
 
-impl StoreReader {
-    /// Opens a store and loads its table; shards are touched when they are read.
-    ///
-    /// # Errors
-    /// [`OpenError::NotAStore`], [`OpenError::Incomplete`] for an ingest that has not finished,
-    /// [`OpenError::Version`] for another major format, [`OpenError::Damaged`] when the root's metadata
-    /// or the table are not the bytes that were written.
-    pub fn open(root: &Path) -> Result<Self, OpenError> {
-        let path = root;
+impl Inner {
+    fn open(path: &Path) -> Result<Self, OpenError> {
         let root = Root::read(path)?;
         if !root.intact {
             let reason = "its content does not match the digest in it";
@@ -58,14 +51,51 @@ impl StoreReader {
         let has_s1 = root.manifest.s1.is_some();
         let s1 = has_s1.then(|| S1Shards::new(path, root.shape(), digest));
         let path = path.to_owned();
-        let inner = Arc::new(Inner {
+        Ok(Self {
             path,
             root,
             table,
             shards,
             s1,
-        });
-        Ok(Self { inner })
+        })
+    }
+}
+
+impl StoreReader {
+    /// Opens a store and loads its table; shards are touched when they are read.
+    ///
+    /// # Errors
+    /// [`OpenError::NotAStore`], [`OpenError::Incomplete`] for an ingest that has not finished,
+    /// [`OpenError::Version`] for another major format, [`OpenError::Damaged`] when the root's metadata
+    /// or the table are not the bytes that were written.
+    pub fn open(root: &Path) -> Result<Self, OpenError> {
+        Inner::open(root).map(|inner| Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// As [`open`](Self::open), for a store that stays as it is: where it is uncompressed and on this machine,
+    /// [`read_f32`](Self::read_f32) widens pixels from where they lie in the system's file cache, without
+    /// the copy that reading a file is: half as many patches more. Of any other store nothing
+    /// is different. What is read counts as memory of this process as long as the system caches it.
+    ///
+    /// The first time that a patch is read, a shard that was shortened, or that the disk does not give, is an
+    /// error as ever, where the system can be asked beforehand (Linux 5.14 and later). Afterwards, or elsewhere,
+    /// it ends the process with SIGBUS.
+    ///
+    /// # Safety
+    /// Until the last clone of the reader is dropped, no process may change or shorten the store's shards.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[expect(unsafe_code, reason = "a map is only as good as its file (ADR 0027)")]
+    pub unsafe fn open_mapped(root: &Path) -> Result<Self, OpenError> {
+        let mut inner = Inner::open(root)?;
+        // SAFETY: the caller promises just that, and the shards live no longer than the last clone.
+        unsafe { inner.shards.allow_maps() };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// What the store says of itself.
@@ -155,6 +185,37 @@ impl StoreReader {
         for &resolution in groups {
             let read = self.inner.shards.read(resolution, index, fetched, into);
             read.map_err(|source| self.group_error(resolution, index, source))?;
+        }
+        Ok(())
+    }
+
+    /// Reads one patch as `f32` into a place of a batch, past the processor's caches: a batch is larger than
+    /// they are. `pixels` is a work area; what is in it afterwards is not told.
+    ///
+    /// # Shapes
+    /// Fills 80,000 values: `10m`, `20m` and `60m`, each `[band, y, x]` in C order, digital numbers
+    /// 0.0..=65,535.0.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); the place is then not to be used.
+    ///
+    /// # Panics
+    /// Where `into` has not just as many values.
+    pub fn read_f32(
+        &self,
+        fetched: Option<&Fetched>,
+        index: u32,
+        pixels: &mut PatchPixels,
+        mut into: &mut [f32],
+    ) -> Result<(), ReadError> {
+        assert_eq!(into.len() * size_of::<u16>(), PATCH_BYTES, "one patch");
+        self.check_index(index)?;
+        for resolution in Resolution::ALL {
+            let (group, rest) = into.split_at_mut(resolution.chunk_len());
+            let shards = &self.inner.shards;
+            let read = shards.read_f32(resolution, index, fetched, pixels, group);
+            read.map_err(|source| self.group_error(resolution, index, source))?;
+            into = rest;
         }
         Ok(())
     }

@@ -4,6 +4,8 @@
 //! out what was cached; stores that stream do neither, and took half the time
 //! (`docs/adr/0011-reading-in-place.md`).
 
+pub(crate) mod checked;
+
 /// Writes as many values as both slices hold.
 pub(crate) fn stream(values: &[u16], into: &mut [f32]) {
     let len = values.len().min(into.len());
@@ -20,8 +22,8 @@ fn plain(values: &[u16], into: &mut [f32]) {
     pairs.for_each(|(into, &value)| *into = f32::from(value));
 }
 
-/// Of the address of what is written, in bytes: that of the longest vector below.
-const ALIGNMENT: usize = 32;
+/// Of the address of what is written, in bytes: a line of the caches, so that none is written in two parts.
+const ALIGNMENT: usize = 64;
 
 /// Values that are converted at once.
 const STEP: usize = 16;
@@ -50,23 +52,30 @@ fn aligned(values: &[u16], into: &mut [f32]) {
 #[target_feature(enable = "avx2")]
 #[expect(unsafe_code, reason = "there is no safe streaming store (ADR 0011)")]
 unsafe fn avx2(values: &[u16], into: &mut [f32]) {
-    use std::arch::x86_64::{
-        __m128i, _mm_sfence, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_stream_ps,
-    };
     let steps = values.as_chunks::<STEP>().0.iter();
     for (values, into) in steps.zip(into.as_chunks_mut::<STEP>().0) {
-        let [low, high]: [__m128i; 2] = bytemuck::cast(*values);
-        let [low, high] = [low, high].map(|v| _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(v)));
-        let (first, second) = into.split_at_mut(STEP / 2);
-        // SAFETY: each half is eight `f32`, borrowed mutably; it begins at a multiple of 32 bytes as the
-        // slice does (the caller's promise) and steps are 64 bytes long.
-        unsafe {
-            _mm256_stream_ps(first.as_mut_ptr(), low);
-            _mm256_stream_ps(second.as_mut_ptr(), high);
-        }
+        // SAFETY: the slice is aligned (the caller's promise), and steps are 64 bytes long.
+        unsafe { step(bytemuck::cast(*values), into) }
     }
     // Streaming stores are not ordered with those that tell another thread that the batch is ready.
-    _mm_sfence();
+    std::arch::x86_64::_mm_sfence();
+}
+
+/// # Safety
+/// `into` must begin at a multiple of [`ALIGNMENT`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+#[expect(unsafe_code, reason = "there is no safe streaming store (ADR 0011)")]
+unsafe fn step(values: [std::arch::x86_64::__m128i; 2], into: &mut [f32; STEP]) {
+    use std::arch::x86_64::{_mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_stream_ps};
+    let [low, high] = values.map(|v| _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(v)));
+    let (first, second) = into.split_at_mut(STEP / 2);
+    // SAFETY: each half is eight `f32`, borrowed mutably, aligned (the caller's promise).
+    unsafe {
+        _mm256_stream_ps(first.as_mut_ptr(), low);
+        _mm256_stream_ps(second.as_mut_ptr(), high);
+    }
 }
 
 /// # Safety
@@ -134,7 +143,7 @@ mod tests {
             let end = start + (into.len() - start) / STEP * STEP;
             plain(values, into);
             into[start..end].fill(-1.0);
-            // SAFETY: every x86-64 processor has SSE2; the slice begins at a multiple of 32 bytes.
+            // SAFETY: every x86-64 processor has SSE2; the slice is aligned.
             unsafe { sse2(&values[start..end], &mut into[start..end]) }
         });
     }

@@ -10,7 +10,7 @@ use chipmill_schemas::ingest::StoreDefect;
 use chipmill_schemas::manifest::Codec;
 use chipmill_store::{PatchPixels, StoreReader, verify};
 
-use crate::fixture::{CODECS, Fixture, files};
+use crate::fixture::{CODECS, Fixture, files, mapped};
 
 /// A counter-based generator, so that every run flips the same bits.
 fn draw(counter: u64, below: usize) -> usize {
@@ -35,13 +35,20 @@ fn defects(root: &Path) -> Vec<StoreDefect> {
     }
 }
 
-/// The patches that cannot be read, going by the errors' own words.
+/// The patches that cannot be read, going by the errors' own words: the same by every way of reading.
 fn unreadable(root: &Path) -> BTreeSet<String> {
-    let store = StoreReader::open(root).unwrap();
-    let mut pixels = PatchPixels::zeroed();
+    let (store, map) = (StoreReader::open(root).unwrap(), mapped(root));
+    let (mut pixels, mut place) = (PatchPixels::zeroed(), vec![0.0; 80_000]);
     let mut named = BTreeSet::new();
     for (index, row) in (0u32..).zip(store.table()) {
-        if let Err(error) = store.read(index, &Resolution::ALL, &mut pixels) {
+        let read = store.read(index, &Resolution::ALL, &mut pixels);
+        let floats = store.read_f32(None, index, &mut pixels, &mut place);
+        let mapped = map.read_f32(None, index, &mut pixels, &mut place);
+        assert_eq!(
+            (floats.is_err(), mapped.is_err()),
+            (read.is_err(), read.is_err())
+        );
+        for error in [read, floats, mapped].into_iter().filter_map(Result::err) {
             assert!(error.to_string().contains(row.id.as_str()), "{error}");
             assert!(error.source().is_some());
             named.insert(row.id.to_string());

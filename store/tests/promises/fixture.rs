@@ -12,8 +12,8 @@ use chipmill_schemas::patch_id::DatasetVersion;
 use chipmill_schemas::s1::{Polarisation, S1BandStatistics, S1SetStatistics};
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use chipmill_store::{
-    Contents, PatchEncoder, PatchPixels, S1Contents, S1Encoder, S1Pixels, StoreShape, StoreWriter,
-    UnitRow, patch_ids_digest,
+    Contents, PatchEncoder, PatchPixels, S1Contents, S1Encoder, S1Pixels, StoreReader, StoreShape,
+    StoreWriter, UnitRow, patch_ids_digest,
 };
 use rayon::prelude::*;
 
@@ -275,6 +275,14 @@ fn pixels(index: u32) -> PatchPixels {
     pixels.group_slice_mut(Resolution::M60)[0] = 0;
     pixels.group_slice_mut(Resolution::M10)[1] = u16::MAX;
     pixels
+}
+
+/// A store that is open for mapped reading.
+pub(crate) fn mapped(root: &Path) -> StoreReader {
+    #[expect(unsafe_code, reason = "maps are to be tested")]
+    // SAFETY: the folder is the test's own, and nobody writes to it while it is read.
+    let store = unsafe { StoreReader::open_mapped(root) };
+    store.unwrap()
 }
 
 /// The classes of a row by name.

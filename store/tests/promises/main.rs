@@ -5,6 +5,8 @@ mod damage;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod floats;
+#[cfg(test)]
 mod formats;
 #[cfg(test)]
 mod interop;
