@@ -69,6 +69,9 @@ mod vector {
         }
     }
 
+    #[repr(align(64))]
+    struct Frame([u8; 64]);
+
     /// The same steps for registers of 16 bytes and of 32. The latter are two lanes of 16, which no
     /// instruction used here mixes.
     macro_rules! kernel {
@@ -84,6 +87,9 @@ mod vector {
                 /// Takes `STEP` bytes of each plane at once: eight times as many elements.
                 #[target_feature(enable = $feature)]
                 pub(super) fn unshuffle(bits: &[u8], values: &mut [u8]) -> usize {
+                    // Aligns the frame: what registers spill to would straddle lines of the caches else.
+                    let frame = Frame([0; 64]);
+                    std::hint::black_box(&frame.0);
                     let size = bits.len() / 16;
                     for (step, out) in values.chunks_exact_mut(STEP * 16).enumerate() {
                         let load = |plane: usize| -> $register {

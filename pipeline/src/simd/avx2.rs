@@ -4,8 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{LINE, Lanes, Line, Line16, Pick, Row, Starts};
-use crate::rng::{PHILOX_MULTIPLIERS, PHILOX_WEYL};
+use super::{LANES, LINE, Lanes, Line, Line16, Pick, Row, Starts};
 
 /// Proof that the processor has AVX2, FMA and F16C.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +35,8 @@ macro_rules! halves {
         ])
     };
 }
+
+mod philox;
 
 type Floats = [__m256; 2];
 type Words = [__m256i; 2];
@@ -136,6 +137,29 @@ impl Lanes for Avx2 {
     fn if_le(self, a: Floats, b: Floats, x: Floats, y: Floats) -> Floats {
         let is_le = halves!(_mm256_cmp_ps::<_CMP_LE_OQ>, a, b);
         halves!(_mm256_blendv_ps, y, x, is_le)
+    }
+
+    /// Eight lanes after the other eight: all sixteen at once have more values than there are registers.
+    #[inline(always)]
+    fn middle_out<const N: usize>(
+        self,
+        rows: &[Row<f32>],
+        len: usize,
+        weights: &[Floats; N],
+    ) -> [Floats; 2] {
+        if rows.len() <= (2 * N - 1) * len {
+            return [self.splat(0.0); 2];
+        }
+        let (low, stride) = (rows.as_ptr().cast::<f32>(), LANES * len);
+        // SAFETY: there are `2 N` rows, as the last is there, and each vector of them has sixteen values; a value of
+        // `Avx2` exists only where the processor has the instructions.
+        let [low, high] = unsafe {
+            [
+                two_middle_out(low, stride, weights),
+                two_middle_out(low.add(8), stride, weights),
+            ]
+        };
+        [[low[0], high[0]], [low[1], high[1]]]
     }
 
     #[inline(always)]
@@ -253,8 +277,8 @@ impl Lanes for Avx2 {
     /// Eight counters after the other eight: all sixteen at once have more state than there are registers.
     #[inline(always)]
     fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [Words; 4] {
-        let [a, b, c, d] = philox_eight::<ROUNDS>(first, 0, key);
-        let [e, f, g, h] = philox_eight::<ROUNDS>(first, 8, key);
+        let [a, b, c, d] = philox::eight::<ROUNDS>(first, 0, key);
+        let [e, f, g, h] = philox::eight::<ROUNDS>(first, 8, key);
         [[a, e], [b, f], [c, g], [d, h]]
     }
 
@@ -317,54 +341,33 @@ impl Lanes for Avx2 {
     }
 }
 
-/// The words of the eight counters from `first` + `offset` on. Even counters are in one register and odd ones in
-/// another, a word in the low half of 64 bits; what is above it does not matter.
+/// Sums of `2 N - 1` rows around row `N - 1` and around the next, from the middle outwards. A row is loaded once:
+/// what is `k` below one middle is `k - 1` below the other.
+///
+/// # Safety
+/// The processor must have AVX2 and FMA; of `2 N` rows, `stride` values from one to the next, the first eight values
+/// must be there.
 #[inline(always)]
-fn philox_eight<const ROUNDS: usize>(first: [u32; 4], offset: i64, key: [u32; 2]) -> [__m256i; 4] {
-    vector!({
-        let wide = |x: u32| _mm256_set1_epi64x(i64::from(x));
-        let start = _mm256_add_epi64(wide(first[0]), _mm256_set1_epi64x(offset));
-        let even = _mm256_add_epi64(start, _mm256_setr_epi64x(0, 2, 4, 6));
-        let odd = _mm256_add_epi64(start, _mm256_setr_epi64x(1, 3, 5, 7));
-        let rest = [wide(first[1]), wide(first[2]), wide(first[3])];
-        let mut c = [
-            [even, rest[0], rest[1], rest[2]],
-            [odd, rest[0], rest[1], rest[2]],
-        ];
-        let [m0, m1] = [wide(PHILOX_MULTIPLIERS[0]), wide(PHILOX_MULTIPLIERS[1])];
-        // Written out: left as a loop, its state goes through memory.
-        macro_rules! rounds {
-            ($($number:literal)+) => {
-                $(if $number < ROUNDS {
-                    let weyl = PHILOX_WEYL.map(|step: u32| step.wrapping_mul($number));
-                    let k0 = wide(key[0].wrapping_add(weyl[0]));
-                    let k1 = wide(key[1].wrapping_add(weyl[1]));
-                    for c in &mut c {
-                        let product0 = _mm256_mul_epu32(c[0], m0);
-                        let product1 = _mm256_mul_epu32(c[2], m1);
-                        // The shift, and a shuffle that does the same to the half that matters: they
-                        // run on different ports.
-                        let high0 = _mm256_srli_epi64::<32>(product0);
-                        let high1 = _mm256_shuffle_epi32::<0b11_11_01_01>(product1);
-                        *c = [
-                            _mm256_xor_si256(_mm256_xor_si256(c[1], k0), high1),
-                            product1,
-                            _mm256_xor_si256(_mm256_xor_si256(c[3], k1), high0),
-                            product0,
-                        ];
-                    }
-                })+
-            };
+unsafe fn two_middle_out<const N: usize>(
+    rows: *const f32,
+    stride: usize,
+    weights: &[Floats; N],
+) -> [__m256; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut above = _mm256_loadu_ps(rows.add((N - 1) * stride));
+        let mut below = _mm256_loadu_ps(rows.add(N * stride));
+        let mut first = _mm256_mul_ps(above, weights[0][0]);
+        let mut second = _mm256_mul_ps(below, weights[0][0]);
+        for (k, weight) in weights.iter().enumerate().skip(1) {
+            let up = _mm256_loadu_ps(rows.add((N - 1 - k) * stride));
+            let down = _mm256_loadu_ps(rows.add((N + k) * stride));
+            first = _mm256_fmadd_ps(_mm256_add_ps(up, below), weight[0], first);
+            second = _mm256_fmadd_ps(_mm256_add_ps(above, down), weight[0], second);
+            (above, below) = (up, down);
         }
-        rounds!(0 1 2 3 4 5 6 7 8 9);
-        const { assert!(ROUNDS <= 10, "more rounds than are written out") };
-        // Low halves of the odd counters go to the odd lanes.
-        let merge = |w: usize| {
-            let odd = _mm256_shuffle_epi32::<0b10_10_00_00>(c[1][w]);
-            _mm256_blend_epi32::<0b1010_1010>(c[0][w], odd)
-        };
-        [merge(0), merge(1), merge(2), merge(3)]
-    })
+        [first, second]
+    }
 }
 
 /// `bf16` in the low half of 32 bits.

@@ -30,6 +30,7 @@ macro_rules! kernel {
             fn avx2 $(<$($generic)*>)? (
                 lanes: $crate::simd::Avx2 $(, $arg: $type)*
             ) $(-> $output)? {
+                $crate::simd::align_frame();
                 body(lanes $(, $arg)*)
             }
 
@@ -38,6 +39,7 @@ macro_rules! kernel {
             fn avx512 $(<$($generic)*>)? (
                 lanes: $crate::simd::Avx512 $(, $arg: $type)*
             ) $(-> $output)? {
+                $crate::simd::align_frame();
                 body(lanes $(, $arg)*)
             }
 

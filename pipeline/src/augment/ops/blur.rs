@@ -303,16 +303,12 @@ fn blurred_rows<L: Lanes>(
         }
         _ => {
             for o in 0..outputs.len() {
-                let rows = &rows[o * stride / LANES..];
-                let out = out[o * side..][..stride].as_chunks_mut().0;
-                many_columns(lanes, rows, kernel.weights(), out);
+                let (rows, out) = (&rows[o * stride / LANES..], &mut out[o * side..]);
+                many_columns(lanes, rows, kernel.weights(), &mut out[..stride]);
             }
         }
     }
 }
-
-/// Most rows that two outputs are made from where their weights stay in registers.
-const FEW: usize = 14;
 
 /// One output row from `2 N - 1` others, or two from `2 N`; the second begins `side` values behind the
 /// first.
@@ -325,62 +321,17 @@ fn columns<L: Lanes, const N: usize>(
     side: usize,
     out: &mut [f32],
 ) {
-    let weights = splats(lanes, weights);
+    let splats = splats(lanes, weights);
     let len = stride(side) / LANES;
-    let mut from = [&[][..]; FEW];
-    for (from, row) in from.iter_mut().zip(rows.chunks_exact(len)) {
-        *from = row;
-    }
     if outputs < 2 {
-        for j in 0..len {
-            let mut values = [lanes.splat(0.0); FEW];
-            for (value, from) in values.iter_mut().zip(&from).take(2 * N - 1) {
-                *value = lanes.load(&from[j]);
-            }
-            put(
-                lanes,
-                middle_out(lanes, &values, N - 1, &weights),
-                out,
-                j * LANES,
-            );
-        }
-        return;
+        return many_columns(lanes, rows, &weights, &mut out[..len * LANES]);
     }
     // From the end: the first row's last vector reaches into the second, which comes on top.
     for j in (0..len).rev() {
-        let mut values = [lanes.splat(0.0); FEW];
-        for k in 0..2 * N {
-            values[k] = lanes.load(&from[k][j]);
-        }
-        put(
-            lanes,
-            middle_out(lanes, &values, N - 1, &weights),
-            out,
-            j * LANES,
-        );
-        put(
-            lanes,
-            middle_out(lanes, &values, N, &weights),
-            out,
-            side + j * LANES,
-        );
+        let [first, second] = lanes.middle_out(&rows[j..], len, &splats);
+        put(lanes, first, out, j * LANES);
+        put(lanes, second, out, side + j * LANES);
     }
-}
-
-/// The weighted sum of the values around `middle`, from there outwards.
-#[inline(always)]
-fn middle_out<L: Lanes, const N: usize>(
-    lanes: L,
-    values: &[L::F; FEW],
-    middle: usize,
-    weights: &[L::F; N],
-) -> L::F {
-    let mut sum = lanes.mul(values[middle], weights[0]);
-    for k in 1..N {
-        let pair = lanes.add(values[middle - k], values[middle + k]);
-        sum = lanes.mul_add(pair, weights[k], sum);
-    }
-    sum
 }
 
 #[inline(always)]
@@ -391,7 +342,8 @@ fn put<L: Lanes>(lanes: L, v: L::F, out: &mut [f32], place: usize) {
 }
 
 #[inline(always)]
-fn many_columns<L: Lanes>(lanes: L, rows: &[Row<f32>], weights: &[f32], out: &mut [Row<f32>]) {
+fn many_columns<L: Lanes>(lanes: L, rows: &[Row<f32>], weights: &[f32], out: &mut [f32]) {
+    let out = out.as_chunks_mut().0;
     let (len, radius) = (out.len(), weights.len() - 1);
     for (j, to) in out.iter_mut().enumerate() {
         let mut sum = lanes.mul(lanes.load(&rows[radius * len + j]), lanes.splat(weights[0]));
