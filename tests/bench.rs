@@ -58,6 +58,24 @@ fn bench_read_tells_what_its_parts_cost_alone() {
 }
 
 #[test]
+fn bench_read_maps_uncompressed_stores_and_refuses_others() {
+    let made = Made::v1(8);
+    let (source, plain) = (made.path("raw/BigEarthNet-v1.0"), made.path("plain"));
+    let ingest = ["ingest", &source, "--store", &plain, "--codec", "none"];
+    run(&ingest, 0);
+    let measured = read(&plain, &["--map"]);
+    assert!(measured["chips_per_cpu_s"].as_f64().unwrap() > 0.0);
+    assert_eq!(measured["map"], true);
+    assert!(measured["floor"].is_null(), "{measured}");
+    let (_, error) = run(&["bench", "read", "--store", &made.store(), "--map"], 2);
+    assert!(error.contains("codec lz4"), "{error}");
+    for other in [&["--drop-cache"][..], &["--stage", "pixels"]] {
+        let command = ["bench", "read", "--store", &plain, "--map"];
+        run(&[&command[..], other].concat(), 2);
+    }
+}
+
+#[test]
 fn with_drop_cache_every_round_reads_every_patch_once() {
     let made = Made::v1(40);
     let measured = read(

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 
 use chipmill_pipeline::{KeepLast, Order, Sampler};
 use chipmill_schemas::band::PATCH_BYTES;
+use chipmill_schemas::manifest::Codec;
 use chipmill_store::{OpenError, StoreReader, Traffic};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -70,7 +71,7 @@ pub(crate) struct Args {
 
     /// Read an uncompressed store through memory maps, with no copy out of the file cache. Only where
     /// nobody changes the store meanwhile: a map of a shard that is shortened can end the process.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["drop_cache", "stage"])]
     map: bool,
 
     /// Print one JSON document.
@@ -131,6 +132,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
         args.store.display()
     );
     let store = args.open()?;
+    let codec = store.manifest().codec;
+    anyhow::ensure!(
+        !args.map || (codec == Codec::None && !chipmill_store::is_address(&args.store)),
+        "--map reads uncompressed stores on this machine; {} is not one (codec {}): leave it out",
+        args.store.display(),
+        codec.name()
+    );
     let files = ShardFiles::of(&args.store)?;
     let (rounds, floors) = rounds(args, &store, &files)?;
     let measured = Measured::of(args, &store, &files, rounds, &floors, machine);

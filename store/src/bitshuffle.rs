@@ -87,7 +87,7 @@ mod vector {
                 /// Takes `STEP` bytes of each plane at once: eight times as many elements.
                 #[target_feature(enable = $feature)]
                 pub(super) fn unshuffle(bits: &[u8], values: &mut [u8]) -> usize {
-                    // Aligns the frame: what registers spill to would straddle lines of the caches else.
+                    // Aligns the frame: what registers spill to would straddle lines of the caches else (ADR 0020).
                     let frame = Frame([0; 64]);
                     std::hint::black_box(&frame.0);
                     let size = bits.len() / 16;

@@ -76,7 +76,7 @@ impl StoreReader {
 
     /// As [`open`](Self::open), for a store that stays as it is: where it is uncompressed and on this machine,
     /// [`read_f32`](Self::read_f32) widens pixels from where they lie in the system's file cache, without
-    /// the copy that reading a file is: half as many patches more. Of any other store nothing
+    /// the copy that reading a file is (figures: docs/benchmarks.md). Of any other store nothing
     /// is different. What is read counts as memory of this process as long as the system caches it.
     ///
     /// The first time that a patch is read, a shard that was shortened, or that the disk does not give, is an

@@ -36,6 +36,7 @@ macro_rules! halves {
     };
 }
 
+// Behind the macro that it uses.
 mod philox;
 
 type Floats = [__m256; 2];
