@@ -40,21 +40,44 @@ def exit_code(code):
     return 128 - code if code < 0 else code
 
 
+class Held:
+    """While it lasts, SIGINT, which is also how Ray cancels, and SIGTERM are noted; then the first is obeyed.
+
+    Obeyed at once they would be exceptions between the start of a process, or of a task, and our knowing it.
+    """
+
+    def __enter__(self):
+        self.came = []
+        found = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        self.before = {number: handler for number, handler in found.items() if handler is not None}
+        for number in self.before:
+            signal.signal(number, lambda number, _: self.came.append(number))
+        return self
+
+    def __exit__(self, kind, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        if not self.came or kind:
+            return
+        handler = self.before[self.came[0]]
+        handler(self.came[0], None) if callable(handler) else signal.raise_signal(self.came[0])
+
+
 def call(command, show=False):
     """Runs chipmill to its end. Whatever ends this call ends chipmill first, in good order."""
     err = None if show else subprocess.PIPE
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, errors="replace")
-    while True:
-        try:
-            # In pieces: Ray's cancelling is heard between them only.
-            out, err = child.communicate(timeout=0.5)
-            return Ended(child.returncode, out, err or "")
-        except subprocess.TimeoutExpired:
-            continue
-        except BaseException:
-            child.terminate()
-            child.wait()
-            raise
+    with Held() as held:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, errors="replace")
+        told = False
+        while True:
+            try:
+                out, err = child.communicate(timeout=0.2)
+                break
+            except subprocess.TimeoutExpired:
+                if held.came and not told:
+                    child.terminate()
+                    told = True
+    return Ended(child.returncode, out, err or "")
 
 
 # Retries are counted here and nowhere else.
@@ -114,23 +137,26 @@ class Driver:
 
     def run(self):
         """Runs all tasks; gives 0, or the exit code of one that failed, a permanent one before others."""
-        try:
-            while self.waiting or self.running:
+        with Held() as held:
+            while (self.waiting or self.running) and not held.came:
                 self.start_those_due()
                 ready, _ = ray.wait(list(self.running), timeout=0.2) if self.running else ([], [])
                 for ref in ready:
                     self.settle(ref)
                 if not self.running:
                     time.sleep(0.05)
-        except KeyboardInterrupt:
-            self.say("stopping: units at work are finished, checkpoints saved")
-            for ref in self.running:
-                ray.cancel(ref)
-            if self.running:
-                ray.wait(list(self.running), num_returns=len(self.running), timeout=120)
-            raise
+            if held.came:
+                self.stop()
         codes = self.failed.values()
         return next((c for c in codes if not may_try_again(c)), next(iter(codes), 0))
+
+    def stop(self):
+        """Cancels what is at work, and gives back when it has come to its end."""
+        self.say("stopping: units at work are finished, checkpoints saved")
+        for ref in self.running:
+            ray.cancel(ref)
+        if self.running:
+            ray.wait(list(self.running), num_returns=len(self.running), timeout=120)
 
     def say(self, text):
         if not self.options.quiet:

@@ -3,6 +3,7 @@
 CHIPMILL is the program; the parts that take long run with CHIPMILL_ENGINES=1.
 """
 
+import _thread
 import filecmp
 import json
 import os
@@ -14,6 +15,7 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 import chipmill_ray
 
@@ -102,6 +104,18 @@ class Alone(unittest.TestCase):
         self.assertEqual(plan, ["plan", "e.toml", "--store", "s", "--out", "o", "--json"])
         self.assertEqual(work[-3:], ["--device", "cuda", "--run"])
         self.assertEqual(names({"runs": ["a", "b"]}), ["a", "b"])
+
+    def test_a_cancelling_in_the_middle_of_a_start_ends_what_was_started(self):
+        begin, started = subprocess.Popen, []
+
+        def interrupted(*arguments, **more):
+            started.append(begin(*arguments, **more))
+            _thread.interrupt_main()
+            return started[0]
+
+        with mock.patch.object(subprocess, "Popen", interrupted), self.assertRaises(KeyboardInterrupt):
+            chipmill_ray.call(["sleep", "60"])
+        self.assertEqual(started[0].returncode, -signal.SIGTERM)
 
 
 class OnACluster(unittest.TestCase):
