@@ -1,7 +1,7 @@
 """What both measurements need: commands, interpreters with pinned packages, medians."""
 
 import hashlib
-import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -29,11 +29,11 @@ def output(command, **more):
 
 def cpu_of(command):
     """(wall, user and system seconds) of a child process and its children."""
-    before, wall = os.times(), time.perf_counter()
+    used = lambda r: r.ru_utime + r.ru_stime
+    children = lambda: used(resource.getrusage(resource.RUSAGE_CHILDREN))
+    before, wall = children(), time.perf_counter()
     output(command)
-    wall, after = time.perf_counter() - wall, os.times()
-    used = lambda t: t.children_user + t.children_system
-    return wall, used(after) - used(before)
+    return time.perf_counter() - wall, children() - before
 
 
 def read_alone(source):

@@ -62,7 +62,7 @@ class Run:
         sample = ["--layout", "v2", "--patches", self.args.patches, "--seed", 1]
         output(self.chipmill("sample", self.work / "raw", *sample))
         output(self.chipmill("sample", self.work / "packed", *sample, "--archive", "tar.zst"))
-        rounds = {"chipmill": [], "chipmill zst": [], "floor": [], "floor zst": [], "lmdb": []}
+        rounds = {"chipmill": [], "chipmill zst": [], "floor": [], "floor zst": [], "start": [], "lmdb": []}
         for number in range(self.args.rounds):
             say(f"conversion, round {number + 1}")
             self.convert_once(rounds, number)
@@ -83,6 +83,7 @@ class Run:
             "chipmill zst": self.ingest(unpacked, "lz4", raw="packed", name=archive),
             "floor": read_alone(self.work / "raw" / LAYOUT),
             "floor zst": read_alone(self.work / "packed" / archive),
+            "start": self.chipmill("--version"),
         }
         for name, command in commands.items():
             wall, cpu = cpu_of(command)

@@ -162,7 +162,7 @@ impl OpenPatch<'_> {
             OpenFiles::Folder(folder, path) => (folder.as_fd(), path),
         };
         let name = role.file_name(self.id.as_str());
-        read_file((folder, Path::new(&name)), &path.join(&name), scratch)
+        read_file((folder, Path::new(&name)), || path.join(&name), scratch)
     }
 }
 
@@ -171,22 +171,22 @@ pub(super) fn read_path<'a>(
     path: &Path,
     scratch: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], ReadFailure> {
-    read_file((CWD, path), path, scratch)
+    read_file((CWD, path), || path.to_owned(), scratch)
 }
 
-/// Reads a file, given by a folder and its place in it; `path` is what errors call it.
+/// Reads a file, given by a folder and its place in it; `path` gives what errors call it.
 fn read_file<'a>(
     place: (BorrowedFd<'_>, &Path),
-    path: &Path,
+    path: impl Fn() -> PathBuf,
     scratch: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], ReadFailure> {
     match read_whole(place, scratch) {
         Ok(bytes) if bytes as u64 > FILE_CAP => {
-            let bytes = std::fs::metadata(path).map_or(FILE_CAP + 1, |m| m.len());
+            let bytes = std::fs::metadata(path()).map_or(FILE_CAP + 1, |m| m.len());
             Err(ReadFailure::Flaw(Flaw::TooLarge(bytes)))
         }
         Ok(bytes) => Ok(&scratch[..bytes]),
-        Err(error) => Err(failure(path, error.into())),
+        Err(error) => Err(failure(&path(), error.into())),
     }
 }
 

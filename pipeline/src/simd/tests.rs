@@ -113,31 +113,36 @@ kernel! {
 }
 
 kernel! {
-    fn picked(lanes, line: &Line16, pick: &Pick, weights: &[Row<f32>; 4]) -> [Row<f32>; 2] {
+    /// Sums of four taps and of three, and the third tap by itself.
+    fn picked(lanes, line: &Line16, pick: &Pick, weights: &[Row<f32>; 4]) -> [Row<f32>; 3] {
         let mut loaded = [lanes.splat(0.0); 4];
         for (to, from) in loaded.iter_mut().zip(weights) {
             *to = lanes.load(from);
         }
-        let mut out = [[0.0; LANES]; 2];
-        lanes.store(lanes.close_sum(line, pick.starts, lanes.pick_index(pick), &loaded), &mut out[0]);
-        lanes.store(lanes.gather(line, pick, 2), &mut out[1]);
+        let mut out = [[0.0; LANES]; 3];
+        let (starts, index) = (pick.starts, lanes.pick_index(pick));
+        let three = [loaded[0], loaded[1], loaded[2]];
+        lanes.store(lanes.close_sum(line, starts, index, &loaded), &mut out[0]);
+        lanes.store(lanes.close_sum(line, starts, index, &three), &mut out[1]);
+        lanes.store(lanes.gather(line, pick, 2), &mut out[2]);
         out
     }
 }
 
 kernel! {
-    /// Sums of 1, 2 and 4 words as they are stored.
-    fn from_words(lanes, words: &[u16], pick: &Pick, weights: &[Row<f32>; 4]) -> [Row<f32>; 3] {
+    /// Sums of 1 to 4 words as they are stored.
+    fn from_words(lanes, words: &[u16], pick: &Pick, weights: &[Row<f32>; 4]) -> [Row<f32>; 4] {
         let mut w = [lanes.splat(0.0); 4];
         for (to, from) in w.iter_mut().zip(weights) {
             *to = lanes.load(from);
         }
         let index = lanes.word_index(pick);
         let words = &words[pick.starts.sixteen..];
-        let mut out = [[0.0; LANES]; 3];
+        let mut out = [[0.0; LANES]; 4];
         lanes.store(lanes.word_sum(words, index, &[w[0]]), &mut out[0]);
         lanes.store(lanes.word_sum(words, index, &[w[0], w[1]]), &mut out[1]);
-        lanes.store(lanes.word_sum(words, index, &w), &mut out[2]);
+        lanes.store(lanes.word_sum(words, index, &[w[0], w[1], w[2]]), &mut out[2]);
+        lanes.store(lanes.word_sum(words, index, &w), &mut out[3]);
         out
     }
 }
@@ -238,8 +243,14 @@ proptest! {
         let pick = Pick::new(&start);
         prop_assert!(pick.close);
         let at = |l: usize, k: usize| line[start[l] as usize + k];
-        let sum = |l: usize| (1..4).fold(at(l, 0) * 0.1, |s, k| at(l, k).mul_add(weights[k][0], s));
-        let expected: [Row<f32>; 2] = [std::array::from_fn(sum), std::array::from_fn(|l| at(l, 2))];
+        let sum = |l: usize, width: usize| {
+            (1..width).fold(at(l, 0) * 0.1, |s, k| at(l, k).mul_add(weights[k][0], s))
+        };
+        let expected: [Row<f32>; 3] = [
+            std::array::from_fn(|l| sum(l, 4)),
+            std::array::from_fn(|l| sum(l, 3)),
+            std::array::from_fn(|l| at(l, 2)),
+        ];
         for path in paths() {
             prop_assert_eq!(picked(path, &line, &pick, &weights), expected);
         }
@@ -265,7 +276,7 @@ proptest! {
         let sum = |l: usize, width: usize| {
             (1..width).fold(at(l, 0) * 0.1, |s, k| at(l, k).mul_add(weights[k][0], s))
         };
-        let expected = [1, 2, 4].map(|width| std::array::from_fn(|l| sum(l, width)));
+        let expected = [1, 2, 3, 4].map(|width| std::array::from_fn(|l| sum(l, width)));
         for path in paths() {
             prop_assert_eq!(from_words(path, words, &pick, &weights), expected);
         }

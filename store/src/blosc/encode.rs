@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 
 use blosc_src::{
     BLOSC_BITSHUFFLE, BLOSC_LZ4_COMPNAME, BLOSC_MAX_OVERHEAD, BLOSC_NOSHUFFLE, blosc_compress_ctx,
@@ -28,23 +29,16 @@ pub(crate) fn encode(
     size: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), ChunkError> {
-    let start = out.len();
-    out.resize(start + bytes.len() + OVERHEAD, 0);
-    let frame = &mut out[start..];
-    let len = match size {
-        2 => shuffled_here(level, bytes, frame),
-        _ => None,
-    };
-    let len = len.or_else(|| compress(level, bytes, size, BLOSC_BITSHUFFLE, frame));
-    out.truncate(start + len.unwrap_or(0));
-    match len {
-        Some(_) => Ok(()),
-        None => Err(blosc_error("the pixels cannot be compressed")),
+    let is_done = size == 2 && shuffled_here(level, bytes, out);
+    if is_done || compress(level, bytes, size, BLOSC_BITSHUFFLE, out).is_some() {
+        return Ok(());
     }
+    Err(blosc_error("the pixels cannot be compressed"))
 }
 
-/// The frame of two-byte elements, shuffled on this side: `None` where c-blosc has to do it.
-fn shuffled_here(level: u8, bytes: &[u8], frame: &mut [u8]) -> Option<usize> {
+/// The frame of two-byte elements, shuffled on this side: false, and nothing appended, where c-blosc has to
+/// do it.
+fn shuffled_here(level: u8, bytes: &[u8], out: &mut Vec<u8>) -> bool {
     thread_local! {
         static PLANES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
@@ -53,27 +47,46 @@ fn shuffled_here(level: u8, bytes: &[u8], frame: &mut [u8]) -> Option<usize> {
             planes.resize(bytes.len(), 0);
         }
         let planes = &mut planes[..bytes.len()];
-        if !bitshuffle::shuffle(bytes, planes) {
-            return None;
+        let start = out.len();
+        let is_one = bitshuffle::shuffle(bytes, planes)
+            && compress(level, planes, 2, BLOSC_NOSHUFFLE, out)
+                .is_some_and(|frame| named_shuffled(frame, bytes));
+        if !is_one {
+            out.truncate(start);
         }
-        let len = compress(level, planes, 2, BLOSC_NOSHUFFLE, frame)?;
-        let (block, _) = frame[BLOCK_SIZE..].split_first_chunk::<4>()?;
-        // Planes of the whole content are those of its one block; content of more blocks is longer than
-        // any patch.
-        if usize::try_from(u32::from_le_bytes(*block)).ok()? != bytes.len() {
-            return None;
-        }
-        if frame[FLAGS] & COPIED != 0 {
-            // What cannot be compressed is in the frame as it is, not shuffled.
-            frame[OVERHEAD..len].copy_from_slice(bytes);
-        }
-        frame[FLAGS] |= BIT_SHUFFLED;
-        Some(len)
+        is_one
     })
 }
 
-/// Compresses on this thread; gives the frame's length.
-fn compress(level: u8, bytes: &[u8], size: usize, shuffle: u32, frame: &mut [u8]) -> Option<usize> {
+/// Says in a frame of planes what they are; false where it has several blocks, each of which would have
+/// planes of its own. Content of more than one block is longer than any patch.
+fn named_shuffled(frame: &mut [u8], bytes: &[u8]) -> bool {
+    let block = frame[BLOCK_SIZE..].first_chunk::<4>();
+    let block = block.and_then(|b| usize::try_from(u32::from_le_bytes(*b)).ok());
+    if block != Some(bytes.len()) {
+        return false;
+    }
+    if frame[FLAGS] & COPIED != 0 {
+        // What cannot be compressed is in the frame as it is, not shuffled.
+        frame[OVERHEAD..].copy_from_slice(bytes);
+    }
+    frame[FLAGS] |= BIT_SHUFFLED;
+    true
+}
+
+/// Compresses on this thread; gives the frame that was appended, or `None`, and nothing is.
+fn compress<'a>(
+    level: u8,
+    bytes: &[u8],
+    size: usize,
+    shuffle: u32,
+    out: &'a mut Vec<u8>,
+) -> Option<&'a mut [u8]> {
+    let (start, room) = (out.len(), bytes.len() + OVERHEAD);
+    out.reserve(room);
+    // Not zeroed before: that would be a pass over as many bytes as the pixels have. What a frame is depends
+    // on the room, too.
+    let frame: &mut [MaybeUninit<u8>] = &mut out.spare_capacity_mut()[..room];
     let (level, shuffle) = (i32::from(level), i32::try_from(shuffle).ok()?);
     let (source, target) = (bytes.as_ptr().cast::<c_void>(), frame.as_mut_ptr().cast());
     let name = BLOSC_LZ4_COMPNAME.as_ptr().cast();
@@ -96,7 +109,14 @@ fn compress(level: u8, bytes: &[u8], size: usize, shuffle: u32, frame: &mut [u8]
         )
     };
     // 0: the frame would not fit. It always does: there is room for a copy and its header.
-    usize::try_from(written).ok().filter(|len| *len > 0)
+    let written = usize::try_from(written).ok().filter(|len| *len > 0)?;
+    assert!(written <= frame.len(), "c-blosc wrote more than it may");
+    #[expect(unsafe_code, reason = "memory that a C function filled (ADR 0021)")]
+    // SAFETY: there is room for them, and a frame's bytes are all written by who says that it is so long.
+    unsafe {
+        out.set_len(start + written);
+    }
+    Some(&mut out[start..])
 }
 
 #[cfg(test)]

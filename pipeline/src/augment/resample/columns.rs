@@ -25,7 +25,7 @@ impl Columns<'_> {
     /// where the end of one and the beginning of the next may share a vector.
     fn is_gapless(&self, outputs: &Range<usize>) -> bool {
         let side = self.y.starts.len();
-        let few_taps = matches!(self.y.width, 1 | 2 | 4);
+        let few_taps = matches!(self.y.width, 1..=4);
         let pairs = outputs.start.is_multiple_of(2) && outputs.len().is_multiple_of(2);
         few_taps && pairs && side.is_multiple_of(8) && side >= LANES && !self.adds
     }
@@ -97,6 +97,7 @@ fn gapless<L: Lanes>(
     match columns.y.width {
         1 => pairs::<L, 1>(lanes, columns, outputs, to),
         2 => pairs::<L, 2>(lanes, columns, outputs, to),
+        3 => pairs::<L, 3>(lanes, columns, outputs, to),
         _ => pairs::<L, 4>(lanes, columns, outputs, to),
     }
 }
@@ -194,6 +195,7 @@ fn view_row<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: &mut [f32]
     match columns.y.width {
         1 => weighted_rows::<L, 1>(lanes, columns, o, out),
         2 => weighted_rows::<L, 2>(lanes, columns, o, out),
+        3 => weighted_rows::<L, 3>(lanes, columns, o, out),
         4 => weighted_rows::<L, 4>(lanes, columns, o, out),
         _ => many_weighted_rows(lanes, columns, o, out),
     }

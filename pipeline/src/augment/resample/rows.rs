@@ -29,6 +29,7 @@ kernel! {
         match (words, width) {
             (Some(words), 1) => words_along_rows::<L, 1>(lanes, words, native, rows, across, out),
             (Some(words), 2) => words_along_rows::<L, 2>(lanes, words, native, rows, across, out),
+            (Some(words), 3) => words_along_rows::<L, 3>(lanes, words, native, rows, across, out),
             (Some(words), 4) => words_along_rows::<L, 4>(lanes, words, native, rows, across, out),
             _ => {
                 let lines = &mut lines.as_chunks_mut().0[..GROUP];
@@ -98,6 +99,7 @@ fn floats_along_rows<L: Lanes, P: Pixel>(
             match width {
                 1 => sums::<L, 1>(lanes, lines, pick, weights, to),
                 2 => sums::<L, 2>(lanes, lines, pick, weights, to),
+                3 => sums::<L, 3>(lanes, lines, pick, weights, to),
                 4 => sums::<L, 4>(lanes, lines, pick, weights, to),
                 _ => wide_sums(lanes, lines, pick, weights, to),
             }

@@ -279,9 +279,7 @@ fn fold_many(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f
 /// Few different widths, so that each has a loop of its own.
 fn padded(width: usize, native: usize) -> usize {
     let wider = match width {
-        0..=1 => 1,
-        2 => 2,
-        3..=4 => 4,
+        0..=4 => width.max(1),
         5..=8 => 8,
         _ => width,
     };
@@ -327,5 +325,46 @@ impl Across {
     pub(crate) fn bytes(&self) -> usize {
         let picks = self.picks.capacity() * size_of::<Pick>();
         picks + self.weights.capacity() * size_of::<Row<f32>>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Weights are cut to as many as an output can have: none may be lost.
+    #[test]
+    fn the_weights_of_every_output_add_up_to_1_for_all_windows_and_grids() {
+        let filters = [Filter::Nearest, Filter::Bilinear, Filter::Bicubic];
+        let (mut zoom, mut taps) = (Zoom::default(), Taps::default());
+        for (native, upsampling) in [20, 60, 120]
+            .into_iter()
+            .flat_map(|n| filters.map(|f| (n, f)))
+        {
+            let grid = Grid::new(native, 120, upsampling);
+            for (length, filter) in (1..=120).flat_map(|l| filters.map(|f| (l, f))) {
+                for (outputs, start) in [120, 64, 8]
+                    .into_iter()
+                    .flat_map(|o| [(o, 0), (o, 60), (o, 120)])
+                {
+                    let axis = Axis {
+                        start: start.min(120 - length),
+                        length,
+                        reversed_in: start == 60,
+                        reversed_out: length % 2 == 0,
+                        filter,
+                    };
+                    zoom.set(&axis, 120, outputs);
+                    taps.set(&zoom, &grid);
+                    for weights in taps.weights.chunks_exact(taps.width) {
+                        let sum: f32 = weights.iter().sum();
+                        assert!(
+                            (sum - 1.0).abs() < 1e-5,
+                            "{axis:?} to {outputs} from {native}: {sum}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }
