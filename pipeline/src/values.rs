@@ -26,6 +26,7 @@ impl Values {
         let lines = Self::bytes_of(dtype, len) / size_of::<Line>();
         if self.lines.len() != lines {
             self.lines = bytemuck::zeroed_vec(lines);
+            chipmill_store::prefer_large_pages(&mut self.lines);
         }
         (self.dtype, self.len) = (dtype, len);
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::manifest::Codec;
-use chipmill_store::{PatchPixels, StoreReader};
+use chipmill_store::{PatchPixels, StoreReader, prefer_large_pages};
 use serde::Serialize;
 
 use super::median;
@@ -106,6 +106,7 @@ fn decode(store: &StoreReader, rows: &[u32]) -> anyhow::Result<(f64, PatchPixels
 
 fn widen(pixels: &PatchPixels, batch: usize) -> f64 {
     let mut places = vec![0.0f32; batch.max(1) * VALUES];
+    prefer_large_pages(&mut places);
     // Memory that nobody wrote to yet is not there: a batch is used again and again.
     places.fill(1.0);
     let mut times = Vec::new();

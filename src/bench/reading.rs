@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chipmill_schemas::band::{PATCH_BYTES, Resolution};
-use chipmill_store::{PatchPixels, StoreReader};
+use chipmill_store::{PatchPixels, StoreReader, prefer_large_pages};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -71,10 +71,12 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn new(batch: usize) -> Self {
+        let mut values = vec![0.0; batch * VALUES];
+        prefer_large_pages(&mut values);
         Self {
             pixels: PatchPixels::zeroed(),
             stored: Default::default(),
-            batch: vec![0.0; batch * VALUES],
+            batch: values,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Threads that render views for a while.
 
 use chipmill_pipeline::{Augmenter, Element, Scratch, ViewKey};
+use chipmill_store::prefer_large_pages;
 use serde::Serialize;
 
 use super::chips::Chips;
@@ -65,7 +66,10 @@ struct Worker<E> {
 impl<E: Element> Renderer<E> {
     pub(crate) fn new(augmenter: Augmenter, seed: u64, threads: usize) -> Self {
         let worker = || {
-            let ring = vec![E::default(); RING * augmenter.view_len() + CACHE_LINE];
+            let len = RING * augmenter.view_len() + CACHE_LINE;
+            let mut ring = Vec::with_capacity(len);
+            prefer_large_pages(ring.spare_capacity_mut());
+            ring.resize(len, E::default());
             Worker {
                 scratch: Scratch::new(),
                 start: ring.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE),

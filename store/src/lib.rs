@@ -71,6 +71,7 @@ pub mod fault;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
+mod large_pages;
 pub mod layout;
 mod metadata;
 mod object;
@@ -97,6 +98,7 @@ pub use digest::{ObjectRecord, digest, packed_ids_digest, patch_ids_digest};
 pub use encode::{EncodedPatch, PatchEncoder};
 pub use error::{FetchError, OpenError, ReadError, WriteError};
 pub use fetch::Fetched;
+pub use large_pages::prefer_large_pages;
 pub use layout::StoreShape;
 pub use object::{
     Creation, ObjectWriter, check_creation, create_object, is_address, object_exists, object_names,
