@@ -128,12 +128,12 @@ fn odd_quarters(a: __m512i, b: __m512i) -> __m512i {
 /// Where byte `b` of eight bytes `q` comes from.
 macro_rules! bytes {
     (|$q:ident, $b:ident| $from:expr) => {{
-        let mut index = [0; 64];
-        let mut at = 0;
+        let mut index = [0_u8; 64];
+        let (mut at, mut byte) = (0_usize, 0_u8);
         while at < 64 {
-            let ($q, $b) = (at / 8, at % 8);
-            index[at] = $from as u8;
-            at += 1;
+            let ($q, $b) = (byte / 8, byte % 8);
+            index[at] = $from;
+            (at, byte) = (at + 1, byte + 1);
         }
         index
     }};

@@ -105,12 +105,20 @@ pub(crate) struct Zoom {
     rows: Vec<ZoomRow>,
 }
 
-/// Weights of one output.
+/// Weights of one output, of which the first `count` mean something.
 #[derive(Debug, Clone, Copy)]
 struct ZoomRow {
     first: u32,
     count: usize,
     weights: [f64; MOST_TAPS],
+}
+
+impl ZoomRow {
+    const NONE: Self = Self {
+        first: 0,
+        count: 0,
+        weights: [0.0; MOST_TAPS],
+    };
 }
 
 impl Zoom {
@@ -119,23 +127,19 @@ impl Zoom {
         let resize = Resize::new(axis.filter, outputs, axis.length);
         self.span = resize.span();
         self.step = if axis.reversed_in { u32::MAX } else { 1 };
-        self.rows.clear();
-        for output in 0..outputs {
-            let mut weights = [0.0; MOST_TAPS];
-            let (first, count) = resize.row(output, &mut weights);
+        // Rows of the view before are written over where they lie: most of their memory is not touched.
+        self.rows.resize(outputs as usize, ZoomRow::NONE);
+        for (place, row) in (0..outputs).zip(&mut self.rows) {
+            let output = match axis.reversed_out {
+                true => outputs - 1 - place,
+                false => place,
+            };
+            let (first, count) = resize.row(output, &mut row.weights);
             let first = axis.start + first;
-            self.rows.push(ZoomRow {
-                first: if axis.reversed_in {
-                    side - 1 - first
-                } else {
-                    first
-                },
-                count,
-                weights,
-            });
-        }
-        if axis.reversed_out {
-            self.rows.reverse();
+            (row.first, row.count) = match axis.reversed_in {
+                true => (side - 1 - first, count),
+                false => (first, count),
+            };
         }
     }
 
