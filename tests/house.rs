@@ -190,7 +190,7 @@ fn store_and_ingest_change_the_file_system_in_one_place_alone() {
         "create_dir",
         "File::create",
         "OpenOptions",
-        "set_len(",
+        "file.set_len(",
     ];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut changes = 0;

@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn memory_of_any_size_keeps_its_bytes() {
         for len in [0, 1, LARGE - 1, LARGE, 3 * LARGE + 5] {
-            let mut memory: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+            let mut memory: Vec<u8> = (0..251).cycle().take(len).collect();
             prefer_large_pages(&mut memory);
             let (_, inside) = memory.split_at_mut(len.min(7));
             prefer_large_pages(inside);
