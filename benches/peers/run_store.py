@@ -86,9 +86,11 @@ class Run:
             "start": self.chipmill("--version"),
         }
         for name, command in commands.items():
+            os.sync()  # What was written before is not to be written back on somebody else's time.
             wall, cpu = cpu_of(command)
             rounds[name].append({"patches": self.args.patches, "wall_s": wall, "cpu_s": cpu})
         if "requirements.txt" in self.pythons:
+            os.sync()
             convert = [self.pythons["requirements.txt"], HERE / "convert.py", "lmdb"]
             rounds["lmdb"].append(json.loads(output([*convert, self.work / "raw" / LAYOUT, lmdb])))
 

@@ -63,25 +63,56 @@ impl Decoder {
         let first = FileRole::Band(Band::B01);
         let open = raw.open().map_err(|f| undecoded(&raw.id, first, f))?;
         for band in Band::ALL {
-            let role = FileRole::Band(band);
-            let bytes = match open.read(role, &mut self.scratch) {
-                Ok(bytes) => bytes,
-                Err(failure) => return Err(undecoded(&raw.id, role, failure)),
+            let out = pixels.band_slice_mut(band);
+            let georeference = match self.at_once(&open, band, out) {
+                Some((georeference, bytes)) => {
+                    patch.bytes += bytes;
+                    georeference
+                }
+                None => self.band(&raw.id, &open, band, out, &mut patch)?,
             };
-            patch.bytes += bytes.len() as u64;
-            let side = band.resolution().side();
-            let (georeference, gdal) = read_band(bytes, side, pixels.band_slice_mut(band))
-                .map_err(|reason| {
-                    let reason = format!("{} {reason}", role.file_name(raw.id.as_str()));
-                    Undecoded::Defect(defect(&raw.id, Some(band), reason))
-                })?;
-            patch.through_gdal += u64::from(gdal);
             if band == Band::B02 {
                 patch.georeference = georeference;
             }
         }
         patch.labels = self.labels(&raw.id, &open)?;
         Ok(patch)
+    }
+
+    /// A file on disk in the official layout, all of whose pixels came in one call to the system: its place
+    /// and its bytes. Of any other file this says nothing.
+    fn at_once(
+        &mut self,
+        open: &OpenPatch<'_>,
+        band: Band,
+        out: &mut [u16],
+    ) -> Option<(Option<Georeference>, u64)> {
+        let bytes = open.read_once(FileRole::Band(band), &mut self.scratch)?;
+        let georeference = strict::read(bytes, band.resolution().side(), out).ok()?;
+        Some((georeference, bytes.len() as u64))
+    }
+
+    /// Any file.
+    fn band(
+        &mut self,
+        id: &PatchId,
+        open: &OpenPatch<'_>,
+        band: Band,
+        out: &mut [u16],
+        patch: &mut DecodedPatch,
+    ) -> Result<Option<Georeference>, Undecoded> {
+        let (role, side) = (FileRole::Band(band), band.resolution().side());
+        let bytes = match open.read(role, &mut self.scratch) {
+            Ok(bytes) => bytes,
+            Err(failure) => return Err(undecoded(id, role, failure)),
+        };
+        patch.bytes += bytes.len() as u64;
+        let (georeference, gdal) = read_band(bytes, side, out).map_err(|reason| {
+            let reason = format!("{} {reason}", role.file_name(id.as_str()));
+            Undecoded::Defect(defect(id, Some(band), reason))
+        })?;
+        patch.through_gdal += u64::from(gdal);
+        Ok(georeference)
     }
 
     fn labels(&mut self, id: &PatchId, open: &OpenPatch<'_>) -> Result<Option<Vec<u8>>, Undecoded> {

@@ -26,7 +26,17 @@ pub(crate) fn read<T: Sample + GdalType>(
     let file = vsi::create_mem_file_from_ref(&path, &mut copy).map_err(|e| said(&e))?;
     let read = read_path(&path, side, out);
     drop(file);
-    read
+    read.map_err(|reason| unnamed(&reason, &path))
+}
+
+/// A reason without the name of the copy in memory, which counts the files of this process: the same file has
+/// the same reason whenever it is read.
+fn unnamed(reason: &str, path: &Path) -> String {
+    let reason = reason.replace(&*path.to_string_lossy(), "the file");
+    match path.file_name() {
+        Some(name) => reason.replace(&*name.to_string_lossy(), "the file"),
+        None => reason,
+    }
 }
 
 fn read_path<T: Sample + GdalType>(

@@ -5,6 +5,7 @@ use chipmill_schemas::band::{Band, Resolution};
 use proptest::prelude::*;
 
 use super::*;
+use crate::source::RawFiles;
 
 fn shared() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
@@ -218,6 +219,89 @@ fn a_patch_without_a_band_is_a_defect_that_names_it() {
         format!("{id}_B8A.tif is missing; a patch has twelve band files")
     );
     assert_eq!(listing.patches[0].defect(), Some(defect));
+}
+
+/// A band file whose layout is the official one, or not quite.
+fn variant(side: u16, kind: usize) -> Vec<u8> {
+    let mut bytes = tiff(side, [16, 1]);
+    let offsets = 8 + 2 + 11 * 12 + 4;
+    match kind {
+        // Bytes behind the pixels, and one too few.
+        1 => bytes.extend([7; 5]),
+        2 => bytes.truncate(bytes.len() - 1),
+        // Two strips in each other's place.
+        3 => (0..4).for_each(|i| bytes.swap(offsets + i, offsets + 4 + i)),
+        // As long as any other, and of another type.
+        4 => bytes = tiff(side, [16, 2]),
+        // A compression that nobody knows: GDAL is asked.
+        5 => bytes[8 + 2 + 3 * 12 + 8] = 77,
+        // More than one read gives.
+        6 => bytes.resize(1 << 17, 3),
+        _ => {}
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Files on disk are decoded after one read where that is enough, those of archives never are.
+    #[test]
+    fn files_on_disk_give_what_files_in_memory_give(
+        patches in proptest::collection::vec((0usize..16, 0usize..7), 1..5),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut from_disk, mut from_memory) = (Decoder::default(), Decoder::default());
+        for (number, (odd_band, kind)) in patches.into_iter().enumerate() {
+            let id: PatchId = format!("S2A_MSIL2A_20170617T113321_{number}_55").parse().unwrap();
+            let folder = dir.path().join(id.as_str());
+            fs::create_dir(&folder).unwrap();
+            let mut memory = Box::new(crate::source::MemoryFiles::default());
+            for band in Band::ALL {
+                let side = u16::try_from(band.resolution().side()).unwrap();
+                let bytes = variant(side, if band.index() == odd_band { kind } else { 0 });
+                let role = FileRole::Band(band);
+                fs::write(folder.join(role.file_name(id.as_str())), &bytes).unwrap();
+                memory.add(role, bytes.len()).copy_from_slice(&bytes);
+            }
+            let files = RawFiles::Folder(folder);
+            let on_disk = RawPatch { id: id.clone(), files };
+            let in_memory = RawPatch { id, files: RawFiles::Memory(memory) };
+            let (mut ours, mut theirs) = (PatchPixels::zeroed(), PatchPixels::zeroed());
+            let decoded = (
+                from_disk.decode(&on_disk, &mut ours),
+                from_memory.decode(&in_memory, &mut theirs),
+            );
+            match decoded {
+                (Ok(a), Ok(b)) => {
+                    prop_assert_eq!((a.bytes, a.through_gdal), (b.bytes, b.through_gdal));
+                    for band in Band::ALL {
+                        prop_assert_eq!(ours.band_slice(band), theirs.band_slice(band));
+                    }
+                }
+                (Err(Undecoded::Defect(a)), Err(Undecoded::Defect(b))) => prop_assert_eq!(a, b),
+                (a, b) => prop_assert!(false, "{:?} from a folder, {:?} from memory", a, b),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_on_disk_larger_than_any_is_read_is_a_defect_even_if_it_begins_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let id: PatchId = "S2A_MSIL2A_20170617T113321_4_55".parse().unwrap();
+    let path = dir
+        .path()
+        .join(FileRole::Band(Band::B01).file_name(id.as_str()));
+    let mut bytes = variant(20, 0);
+    bytes.resize(usize::try_from(crate::source::FILE_CAP).unwrap() + 1, 0);
+    fs::write(&path, bytes).unwrap();
+    let files = RawFiles::Folder(dir.path().to_owned());
+    let decoded = Decoder::default().decode(&RawPatch { id, files }, &mut PatchPixels::zeroed());
+    let Err(Undecoded::Defect(defect)) = decoded else {
+        panic!("{decoded:?}")
+    };
+    assert!(defect.reason.contains("more than the"), "{}", defect.reason);
 }
 
 proptest! {

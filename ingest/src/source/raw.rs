@@ -164,6 +164,25 @@ impl OpenPatch<'_> {
         let name = role.file_name(self.id.as_str());
         read_file((folder, Path::new(&name)), || path.join(&name), scratch)
     }
+
+    /// What one call to the system gives of a small file on disk: all of it, nearly always, but only who finds
+    /// there all that he looks for need not ask whether more comes. `None` where that is not so simple, and
+    /// [`Self::read`] has to tell.
+    pub(crate) fn read_once<'b>(
+        &'b self,
+        role: FileRole,
+        scratch: &'b mut Vec<u8>,
+    ) -> Option<&'b [u8]> {
+        let OpenFiles::Folder(folder, _) = &self.files else {
+            return None;
+        };
+        let name = role.file_name(self.id.as_str());
+        let file = open((folder.as_fd(), Path::new(&name))).ok()?;
+        scratch.resize(scratch.len().max(SCRATCH), 0);
+        let bytes = rustix::io::read(file, &mut scratch[..]).ok()?;
+        // A full buffer is all of no official file.
+        (bytes < scratch.len()).then(|| &scratch[..bytes])
+    }
 }
 
 /// Reads a file given by its path.
@@ -190,14 +209,14 @@ fn read_file<'a>(
     }
 }
 
+fn open((folder, name): (BorrowedFd<'_>, &Path)) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    openat(folder, name, flags, Mode::empty())
+}
+
 /// Reads a whole file, or just over [`FILE_CAP`] of it; gives the number of bytes at the front of `into`.
-fn read_whole((folder, name): (BorrowedFd<'_>, &Path), into: &mut Vec<u8>) -> Result<usize, Errno> {
-    let file = openat(
-        folder,
-        name,
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+fn read_whole(place: (BorrowedFd<'_>, &Path), into: &mut Vec<u8>) -> Result<usize, Errno> {
+    let file = open(place)?;
     let mut filled = 0;
     while filled as u64 <= FILE_CAP {
         if filled == into.len() {
