@@ -56,6 +56,10 @@ pub(crate) fn write_batch(
     writer.end()
 }
 
+/// Rows of a group. Until a group is full its columns lie uncompressed in memory, each text in a table of its own:
+/// 700 bytes a row of patches.
+const GROUP: usize = 4096;
+
 /// A table that grows batch by batch: what is written is compressed and waits for the end.
 pub(crate) struct BatchWriter {
     table: &'static str,
@@ -68,6 +72,7 @@ impl BatchWriter {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by("chipmill".to_owned())
+            .set_max_row_group_row_count(Some(GROUP))
             .build();
         let writer = ArrowWriter::try_new(Vec::new(), SchemaRef::clone(&schema), Some(properties));
         Ok(Self {

@@ -83,15 +83,16 @@ impl<'a> Written<'a> {
         if let Some((object, reason)) = wrong {
             return Err(WriteError::Inconsistent { object, reason });
         }
+        // What one no longer needs is freed before the next: rows of a whole chunk are in all of them.
+        let table = self.table.end()?;
         let mut nodes = Nodes::new();
-        for column in &mut self.columns {
+        for mut column in self.columns {
             if let Some((path, bytes)) = column.end()? {
                 self.objects.push(store.write(&path, &bytes)?);
             }
             let document = column.document();
             nodes.insert(document.path.clone(), document.to_json());
         }
-        let table = self.table.end()?;
         self.objects.push(store.write(layout::PATCHES, &table)?);
         Ok((self.objects, nodes, self.facts))
     }
