@@ -35,6 +35,8 @@ pub(super) fn finalize(
     if stored == 0 {
         return Err(nothing(job, worked));
     }
+    // Up to 31 MB, where bright pixels occur in all bands and splits: not to be had beside the tables.
+    let statistics = std::mem::take(&mut worked.histograms).statistics();
     let stored = Stored::of(job, &worked.records)?;
     let summary = balance(job, &worked, s1, &stored);
     record::create(&job.workspace.report(), &summary)?;
@@ -53,7 +55,7 @@ pub(super) fn finalize(
         .collect();
     let contents = Contents {
         units: &units,
-        statistics: worked.histograms.statistics(),
+        statistics,
         versions: &versions,
         s1: s1.map(|s1| S1Contents {
             units: &s1_units,
