@@ -44,12 +44,17 @@ class Held:
     """While it lasts, SIGINT, which is also how Ray cancels, and SIGTERM are noted; then the first is obeyed.
 
     Obeyed at once they would be exceptions between the start of a process, or of a task, and our knowing it.
+    What is ignored, as SIGINT is by what a script runs in the background, stays so, except where Ray's workers
+    inherited that.
     """
+
+    def __init__(self, even_ignored=False):
+        self.left_alone = (None,) if even_ignored else (None, signal.SIG_IGN)
 
     def __enter__(self):
         self.came = []
         found = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        self.before = {number: handler for number, handler in found.items() if handler is not None}
+        self.before = {number: handler for number, handler in found.items() if handler not in self.left_alone}
         for number in self.before:
             signal.signal(number, lambda number, _: self.came.append(number))
         return self
@@ -60,13 +65,17 @@ class Held:
         if not self.came or kind:
             return
         handler = self.before[self.came[0]]
-        handler(self.came[0], None) if callable(handler) else signal.raise_signal(self.came[0])
+        if handler == signal.SIG_DFL:
+            signal.raise_signal(self.came[0])
+        if not callable(handler):
+            raise KeyboardInterrupt
+        handler(self.came[0], None)
 
 
 def call(command, show=False):
     """Runs chipmill to its end. Whatever ends this call ends chipmill first, in good order."""
     err = None if show else subprocess.PIPE
-    with Held() as held:
+    with Held(even_ignored=not show) as held:
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True, errors="replace")
         told = False
         while True:

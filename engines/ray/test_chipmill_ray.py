@@ -111,11 +111,24 @@ class Alone(unittest.TestCase):
         def interrupted(*arguments, **more):
             started.append(begin(*arguments, **more))
             _thread.interrupt_main()
-            return started[0]
+            return started[-1]
 
-        with mock.patch.object(subprocess, "Popen", interrupted), self.assertRaises(KeyboardInterrupt):
-            chipmill_ray.call(["sleep", "60"])
-        self.assertEqual(started[0].returncode, -signal.SIGTERM)
+        before = signal.getsignal(signal.SIGINT)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        # The second is what a worker has whose cluster was begun in the background.
+        for handler in (signal.default_int_handler, signal.SIG_IGN):
+            signal.signal(signal.SIGINT, handler)
+            with mock.patch.object(subprocess, "Popen", interrupted), self.assertRaises(KeyboardInterrupt):
+                chipmill_ray.call(["sleep", "60"])
+            self.assertEqual(started[-1].returncode, -signal.SIGTERM)
+            self.assertEqual(signal.getsignal(signal.SIGINT), handler)
+
+    def test_a_driver_that_ignores_an_interrupt_goes_on(self):
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        with chipmill_ray.Held() as held:
+            os.kill(os.getpid(), signal.SIGINT)
+        self.assertEqual(held.came, [])
 
 
 class OnACluster(unittest.TestCase):
