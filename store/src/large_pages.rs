@@ -37,6 +37,32 @@ fn advise(_: *mut u8, _: usize, _: usize) {}
 mod tests {
     use super::*;
 
+    /// What the system notes of the mapping that holds an address.
+    #[cfg(target_os = "linux")]
+    fn flags_at(address: usize) -> Option<String> {
+        let maps = std::fs::read_to_string("/proc/self/smaps").ok()?;
+        let holds = |line: &str| {
+            let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+            let [start, end] = [start, end].map(|text| usize::from_str_radix(text, 16));
+            Some((start.ok()?..end.ok()?).contains(&address))
+        };
+        let mut lines = maps.lines().skip_while(|line| holds(line) != Some(true));
+        let flags = lines.find_map(|line| line.strip_prefix("VmFlags:"))?;
+        Some(flags.to_owned())
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_system_is_asked_for_large_pages() {
+        let mut memory = vec![0_u8; 3 * LARGE];
+        prefer_large_pages(&mut memory);
+        let has_them = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").is_dir();
+        match flags_at(memory.as_ptr().addr() + LARGE).filter(|_| has_them) {
+            Some(flags) => assert!(flags.split_whitespace().any(|f| f == "hg"), "{flags}"),
+            None => println!("skipped: needs a kernel with large pages, and its notes of mappings"),
+        }
+    }
+
     #[test]
     fn memory_of_any_size_keeps_its_bytes() {
         for len in [0, 1, LARGE - 1, LARGE, 3 * LARGE + 5] {
