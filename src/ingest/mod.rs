@@ -46,6 +46,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    chipmill_ingest::share_heap();
     if let Some(step) = &args.step {
         return units::run(step);
     }

@@ -60,7 +60,7 @@ pub(crate) fn write_batch(
 /// 700 bytes a row of patches.
 const GROUP: usize = 4096;
 
-/// A table that grows batch by batch: what is written is compressed and waits for the end.
+/// A table that grows batch by batch: what is written is compressed a group at a time, and waits to be taken.
 pub(crate) struct BatchWriter {
     table: &'static str,
     schema: SchemaRef,
@@ -89,7 +89,12 @@ impl BatchWriter {
         written.map_err(|e| format_error(self.table, &e))
     }
 
-    /// The bytes of the table's object.
+    /// The bytes of the table's object that are ready, after those that were taken before.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(self.writer.inner_mut())
+    }
+
+    /// The rest of the bytes.
     pub(crate) fn end(self) -> Result<Vec<u8>, TableError> {
         let table = self.table;
         self.writer

@@ -1,6 +1,6 @@
 //! The elements of small arrays, before they are compressed.
 
-use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 
 use serde_json::{Value, json};
 use zarrs::array::{ArrayBytes, ArrayBytesOffsets};
@@ -27,8 +27,14 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    pub(crate) fn push(&mut self, text: &str) {
-        self.text.push_str(text);
+    pub(crate) fn push(&mut self, text: impl Display) {
+        // Writing to a text cannot fail.
+        let _ = write!(self.text, "{text}");
+        if self.ends.is_empty() {
+            // Ids have nearly the same lengths, and so have codes.
+            let others = self.ends.capacity().saturating_sub(1);
+            self.text.reserve_exact(others * (self.text.len() + 1));
+        }
         self.ends
             .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
     }
@@ -84,17 +90,6 @@ impl Elements {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
-        match self {
-            Self::Bytes(v) => v.clear(),
-            Self::Floats(v) => v.clear(),
-            Self::Texts(v) => {
-                v.text.clear();
-                v.ends.clear();
-            }
-        }
-    }
-
     /// Makes room for exactly so many elements more.
     pub(crate) fn reserve(&mut self, elements: usize) {
         match self {
@@ -112,44 +107,42 @@ impl Elements {
         }
     }
 
-    pub(crate) fn push_text(&mut self, text: &str) {
+    pub(crate) fn push_text(&mut self, text: impl Display) {
         if let Self::Texts(texts) = self {
             texts.push(text);
         }
     }
 
-    /// The elements as those of one chunk, filled up to `len` where the array ends.
-    pub(crate) fn chunk(&self, len: usize) -> Result<ArrayBytes<'_>, ChunkError> {
+    /// Fills up the last chunk of an array.
+    pub(crate) fn fill_up(&mut self, len: usize) {
         match self {
-            Self::Bytes(v) => Ok(ArrayBytes::new_flen(padded(v, len, UNKNOWN))),
-            Self::Floats(v) => Ok(match padded(v, len, f64::NAN) {
-                Cow::Borrowed(values) => ArrayBytes::new_flen(bytemuck::cast_slice(values)),
-                Cow::Owned(values) => ArrayBytes::new_flen(bytemuck::cast_slice(&values).to_vec()),
-            }),
-            Self::Texts(v) => texts(v, len),
+            Self::Bytes(v) => v.resize(len, UNKNOWN),
+            Self::Floats(v) => v.resize(len, f64::NAN),
+            Self::Texts(v) => {
+                let end = v.ends.last().copied().unwrap_or(0);
+                v.ends.resize(len, end);
+            }
+        }
+    }
+
+    /// As zarrs takes them.
+    pub(crate) fn to_bytes(&self) -> Result<ArrayBytes<'_>, ChunkError> {
+        match self {
+            Self::Bytes(v) => Ok(ArrayBytes::new_flen(v.as_slice())),
+            Self::Floats(v) => Ok(ArrayBytes::new_flen(bytemuck::cast_slice(v))),
+            Self::Texts(v) => texts(v),
         }
     }
 }
 
-fn padded<T: Clone>(values: &[T], len: usize, fill: T) -> Cow<'_, [T]> {
-    if values.len() == len {
-        return Cow::Borrowed(values);
-    }
-    let mut values = values.to_vec();
-    values.resize(len, fill);
-    Cow::Owned(values)
-}
-
-fn texts(texts: &Texts, len: usize) -> Result<ArrayBytes<'_>, ChunkError> {
-    let end = texts.text.len();
-    let ends = texts.ends.iter().map(|&end| end as usize);
-    let ends = ends.chain(std::iter::repeat(end));
-    let offsets = std::iter::once(0).chain(ends).take(len + 1).collect();
+fn texts(texts: &Texts) -> Result<ArrayBytes<'_>, ChunkError> {
     let refused = |reason: String| ChunkError::Codec {
         codec: "vlen-utf8",
         reason,
     };
-    let offsets: Vec<usize> = offsets;
+    let ends = texts.ends.iter().map(|&end| end as usize);
+    let mut offsets = Vec::with_capacity(texts.ends.len() + 1);
+    offsets.extend(std::iter::once(0).chain(ends));
     let offsets = ArrayBytesOffsets::new(offsets).map_err(|e| refused(e.to_string()))?;
     let bytes = texts.text.as_bytes();
     ArrayBytes::new_vlen(bytes, offsets).map_err(|e| refused(e.to_string()))

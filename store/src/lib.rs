@@ -75,6 +75,7 @@ mod large_pages;
 pub mod layout;
 mod metadata;
 mod object;
+mod patch_arrays;
 mod piecewise;
 mod pixels;
 mod reader;

@@ -4,9 +4,11 @@
 //! the processor's cache. Nothing of the size of a shard is ever held in memory.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::digest::ObjectRecord;
+use crate::error::WriteError;
+use crate::layout;
 use crate::storage::{self, Growing};
 
 /// Bytes written at once. A power of two, so that BLAKE3 hashes every piece as whole subtrees.
@@ -64,6 +66,40 @@ impl GrowingObject {
         self.growing.write(&self.buffer)?;
         self.buffer.clear();
         Ok(())
+    }
+}
+
+/// A growing object of a store. Errors name it.
+#[derive(Debug)]
+pub(crate) struct StoreObject {
+    name: String,
+    path: PathBuf,
+    object: GrowingObject,
+}
+
+impl StoreObject {
+    /// Begins the object `name` of the store at `root`.
+    pub(crate) fn begin(root: &Path, name: String) -> Result<Self, WriteError> {
+        let path = layout::object_path(root, &name);
+        match GrowingObject::begin(&path) {
+            Ok(object) => Ok(Self { name, path, object }),
+            Err(source) => Err(WriteError::Io { path, source }),
+        }
+    }
+
+    /// Appends some bytes.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.object.push(bytes).map_err(|source| WriteError::Io {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Fsyncs the object and puts it in its place.
+    pub(crate) fn end(self) -> Result<ObjectRecord, WriteError> {
+        let Self { name, path, object } = self;
+        let ended = object.end(name);
+        ended.map_err(|source| WriteError::Io { path, source })
     }
 }
 

@@ -183,21 +183,36 @@ impl Words {
     }
 }
 
+/// A label set, or that it is unknown, in eight bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PackedLabels(u64);
+
+/// No nomenclature has 64 classes.
+const UNKNOWN: u64 = u64::MAX;
+
+impl From<Option<LabelSet>> for PackedLabels {
+    fn from(labels: Option<LabelSet>) -> Self {
+        Self(labels.map_or(UNKNOWN, |l| l.0))
+    }
+}
+
+impl From<PackedLabels> for Option<LabelSet> {
+    fn from(PackedLabels(labels): PackedLabels) -> Self {
+        (labels != UNKNOWN).then_some(LabelSet(labels))
+    }
+}
+
 /// Label sets in eight bytes each.
 #[derive(Debug, Default)]
-pub(crate) struct Labels(Vec<u64>);
+pub(crate) struct Labels(Vec<PackedLabels>);
 
 impl Labels {
-    /// No nomenclature has 64 classes.
-    const UNKNOWN: u64 = u64::MAX;
-
     pub(crate) fn push(&mut self, labels: Option<LabelSet>) {
-        self.0.push(labels.map_or(Self::UNKNOWN, |l| l.0));
+        self.0.push(labels.into());
     }
 
     fn get(&self, index: usize) -> Option<LabelSet> {
-        let labels = *self.0.get(index)?;
-        (labels != Self::UNKNOWN).then_some(LabelSet(labels))
+        (*self.0.get(index)?).into()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The three objects of one shard, filled patch by patch.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chipmill_schemas::band::Resolution;
 
@@ -8,7 +8,7 @@ use crate::digest::ObjectRecord;
 use crate::encode::EncodedPatch;
 use crate::error::WriteError;
 use crate::layout;
-use crate::piecewise::GrowingObject;
+use crate::piecewise::StoreObject;
 use crate::shard::Index;
 
 /// One shard in the making, begun by [`StoreWriter::begin_shard`](crate::StoreWriter::begin_shard).
@@ -26,9 +26,7 @@ pub struct ShardWriter {
 /// One array's object of a shard.
 #[derive(Debug)]
 pub(crate) struct Group {
-    name: String,
-    path: PathBuf,
-    object: GrowingObject,
+    object: StoreObject,
     index: Index,
 }
 
@@ -86,16 +84,10 @@ impl ShardWriter {
 
 impl Group {
     pub(crate) fn begin(root: &Path, name: String) -> Result<Self, WriteError> {
-        let path = layout::object_path(root, &name);
-        match GrowingObject::begin(&path) {
-            Ok(object) => Ok(Self {
-                name,
-                path,
-                object,
-                index: Index::default(),
-            }),
-            Err(source) => Err(WriteError::Io { path, source }),
-        }
+        Ok(Self {
+            object: StoreObject::begin(root, name)?,
+            index: Index::default(),
+        })
     }
 
     pub(crate) fn push_missing(&mut self) {
@@ -104,17 +96,11 @@ impl Group {
 
     pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<(), WriteError> {
         self.index.push(chunk.len());
-        self.object.push(chunk).map_err(|source| WriteError::Io {
-            path: self.path.clone(),
-            source,
-        })
+        self.object.push(chunk)
     }
 
     pub(crate) fn end(mut self, slots: u32) -> Result<ObjectRecord, WriteError> {
-        let path = self.path;
-        let written = self.object.push(&self.index.to_bytes(slots));
-        written
-            .and_then(|()| self.object.end(self.name))
-            .map_err(|source| WriteError::Io { path, source })
+        self.object.push(&self.index.to_bytes(slots))?;
+        self.object.end()
     }
 }

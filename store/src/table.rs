@@ -35,12 +35,14 @@ impl TableWriter {
         })
     }
 
-    pub(crate) fn push(&mut self, row: PatchRow) -> Result<(), TableError> {
+    /// Takes in a row; gives the next bytes of the table's object, most often none.
+    pub(crate) fn push(&mut self, row: PatchRow) -> Result<Vec<u8>, TableError> {
         self.rows.push(row);
-        if self.rows.len() < BATCH {
-            return Ok(());
+        if self.rows.len() == BATCH {
+            self.flush()?;
+            return Ok(self.writer.take());
         }
-        self.flush()
+        Ok(Vec::new())
     }
 
     fn flush(&mut self) -> Result<(), TableError> {
@@ -49,7 +51,7 @@ impl TableWriter {
         Ok(())
     }
 
-    /// The bytes of the table's object.
+    /// The rest of the bytes.
     pub(crate) fn end(mut self) -> Result<Vec<u8>, TableError> {
         self.flush()?;
         self.writer.end()
@@ -278,9 +280,12 @@ mod tests {
     }
 
     fn encode(rows: &[PatchRow]) -> Result<Vec<u8>, TableError> {
-        let mut table = TableWriter::new()?;
-        rows.iter().try_for_each(|row| table.push(row.clone()))?;
-        table.end()
+        let (mut table, mut bytes) = (TableWriter::new()?, Vec::new());
+        for row in rows {
+            bytes.extend(table.push(row.clone())?);
+        }
+        bytes.extend(table.end()?);
+        Ok(bytes)
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::error::WriteError;
 use crate::layout::{self, StoreShape};
 use crate::metadata::{self, ArrayDocument, Nodes};
 use crate::object::{remove_stale_temporaries, write_object};
+use crate::piecewise::StoreObject;
 use crate::row_source::RowSource;
 use crate::s1::S1ShardWriter;
 use crate::shard_writer::ShardWriter;
@@ -242,6 +243,11 @@ impl StoreWriter {
             }
         }
         Ok(())
+    }
+
+    /// Begins an object that grows piece by piece.
+    pub(crate) fn begin(&self, object: &str) -> Result<StoreObject, WriteError> {
+        StoreObject::begin(&self.root, object.to_owned())
     }
 
     pub(crate) fn write(&self, object: &str, bytes: &[u8]) -> Result<ObjectRecord, WriteError> {

@@ -7,11 +7,13 @@ use chipmill_schemas::patch::{PatchRow, Split};
 use chipmill_schemas::patch_id::PatchId;
 use chipmill_schemas::statistics::SetStatistics;
 
-use crate::arrays::{Column, columns};
+use crate::arrays::Chunk;
 use crate::digest::ObjectRecord;
 use crate::error::WriteError;
 use crate::layout;
 use crate::metadata::Nodes;
+use crate::patch_arrays::PatchArrays;
+use crate::piecewise::StoreObject;
 use crate::table::TableWriter;
 use crate::units::{Partition, UnitRow};
 use crate::writer::{StoreWriter, inconsistent};
@@ -28,8 +30,9 @@ pub(crate) struct RowFacts {
 pub(crate) struct Written<'a> {
     facts: RowFacts,
     partitions: Vec<Partition<'a>>,
-    columns: Vec<Column>,
+    arrays: PatchArrays,
     table: TableWriter,
+    table_object: StoreObject,
     objects: Vec<ObjectRecord>,
 }
 
@@ -49,8 +52,9 @@ impl<'a> Written<'a> {
                 splits: BTreeMap::new(),
             },
             partitions: partitions.chain(of_s1).collect(),
-            columns: columns(store.shape().patches),
+            arrays: PatchArrays::new(store.shape().patches),
             table: TableWriter::new()?,
+            table_object: store.begin(layout::PATCHES)?,
             objects: Vec::new(),
         })
     }
@@ -61,12 +65,10 @@ impl<'a> Written<'a> {
             return Err(too_many_or_few(self.facts.patches, store.shape().patches));
         }
         self.partitions.iter_mut().for_each(|p| p.take(&row.id));
-        for column in &mut self.columns {
-            if let Some((path, bytes)) = column.push(&row)? {
-                self.objects.push(store.write(&path, &bytes)?);
-            }
-        }
-        Ok(self.table.push(row)?)
+        let objects = &mut self.objects;
+        self.arrays
+            .push(&row, &mut |chunk| keep(store, chunk, objects))?;
+        self.table_object.push(&self.table.push(row)?)
     }
 
     pub(crate) fn end(
@@ -83,19 +85,24 @@ impl<'a> Written<'a> {
         if let Some((object, reason)) = wrong {
             return Err(WriteError::Inconsistent { object, reason });
         }
-        // What one no longer needs is freed before the next: rows of a whole chunk are in all of them.
-        let table = self.table.end()?;
-        let mut nodes = Nodes::new();
-        for mut column in self.columns {
-            if let Some((path, bytes)) = column.end()? {
-                self.objects.push(store.write(&path, &bytes)?);
-            }
-            let document = column.document();
-            nodes.insert(document.path.clone(), document.to_json());
-        }
-        self.objects.push(store.write(layout::PATCHES, &table)?);
+        // Before the arrays, which need memory: the table's last rows are not compressed yet.
+        self.table_object.push(&self.table.end()?)?;
+        let objects = &mut self.objects;
+        self.arrays.end(&mut |chunk| keep(store, chunk, objects))?;
+        objects.push(self.table_object.end()?);
+        let documents = self.arrays.documents();
+        let nodes = documents.map(|d| (d.path.clone(), d.to_json())).collect();
         Ok((self.objects, nodes, self.facts))
     }
+}
+
+fn keep(
+    store: &StoreWriter,
+    (path, bytes): Chunk,
+    objects: &mut Vec<ObjectRecord>,
+) -> Result<(), WriteError> {
+    objects.push(store.write(&path, &bytes)?);
+    Ok(())
 }
 
 impl RowFacts {

@@ -23,6 +23,22 @@ pub(super) fn give_back() {
     }
 }
 
+/// See [`crate::share_heap`].
+pub(crate) fn share_heap() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        #[expect(unsafe_code, reason = "a function of glibc that nothing else offers")]
+        // SAFETY: the declaration is that of malloc.h; the function may be called at any time, with any
+        // numbers, and changes nothing but how many heaps later threads may begin.
+        unsafe extern "C" {
+            safe fn mallopt(parameter: std::ffi::c_int, value: std::ffi::c_int) -> std::ffi::c_int;
+        }
+        // As malloc.h has it.
+        const M_ARENA_MAX: std::ffi::c_int = -8;
+        mallopt(M_ARENA_MAX, 1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

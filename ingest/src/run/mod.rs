@@ -30,6 +30,8 @@ use chipmill_store::{ObjectRecord, PatchEncoder, StoreShape, StoreWriter};
 use rayon::ThreadPool;
 use select::CompiledSelection;
 
+pub(crate) use memory::share_heap;
+
 use crate::catalog::Catalog;
 use crate::plan::Plan;
 use crate::quality::Quality;
