@@ -95,13 +95,13 @@ fn a_blur_takes_its_kernel_twice_for_every_vector() {
 }
 
 #[test]
-fn noise_takes_thirteen_operations_a_normal_number_and_one_to_add_it() {
+fn noise_takes_twelve_operations_a_normal_number_and_one_to_add_it() {
     let noise = |p| Augment::GaussianNoise(GaussianNoise { p, std: 0.1 });
     let mut added = SIDE * SIDE;
     for _block in 0..(SIDE * SIDE).div_ceil(128) {
         for _pair in 0..64 {
-            let radius = 7 + 6; // a polynomial of six products among them
-            let (angle, sine, cosine) = (2, 5, 4);
+            let radius = 7 + 4; // a polynomial of four products among them
+            let (angle, sine, cosine) = (2, 4, 4);
             added += radius + angle + sine + cosine + 2;
         }
     }

@@ -8,7 +8,7 @@
 mod normal;
 mod philox;
 
-pub(crate) use normal::{BLOCK as NORMALS, normals};
+pub(crate) use normal::{BLOCK as NORMALS, Normals};
 pub use philox::philox;
 pub(crate) use philox::{MULTIPLIERS as PHILOX_MULTIPLIERS, WEYL as PHILOX_WEYL, philox_rounds};
 
@@ -100,11 +100,10 @@ impl OpKey {
         f64::from(word) / TWO_TO_32
     }
 
-    /// Standard normal numbers `128 block .. 128 block + 128` of the operation's pixels, sixteen a vector.
+    /// Standard normal numbers of the operation's pixels, from `128 block` on.
     #[inline(always)]
-    pub(crate) fn normals<L: Lanes>(self, lanes: L, block: u32) -> [L::F; 8] {
-        let [a, b, c] = self.space(PIXELS);
-        normals(lanes, [block.wrapping_mul(16), a, b, c], self.key.0)
+    pub(crate) fn normals<L: Lanes>(self, lanes: L, block: u32) -> Normals<L> {
+        Normals::new(lanes, self.space(PIXELS), self.key.0, block)
     }
 
     fn space(self, number: u32) -> [u32; 3] {
@@ -266,13 +265,13 @@ mod tests {
     fn normal_numbers_pass_kolmogorov_and_smirnov_and_do_not_correlate() {
         let op = OpKey::new(key(0), 4);
         let all: Vec<f64> = (0..300)
-            .flat_map(|block| op.normals(Scalar, block).concat())
+            .flat_map(|block| op.normals(Scalar, block).next(Scalar).concat())
             .map(f64::from)
             .collect();
         let mut sorted = all.clone();
         assert!(ks_p(&mut sorted, crate::testing::normal_cdf) > 1e-3);
         let n = all.len() as f64;
-        for lag in [1, 15, 16, 32, 64] {
+        for lag in [1, 15, 16, 32, 64, 128, 1_920] {
             let r: f64 = all.iter().zip(&all[lag..]).map(|(a, b)| a * b).sum::<f64>() / n;
             assert!(r.abs() < 4.0 / n.sqrt(), "lag {lag}: {r}");
         }

@@ -120,6 +120,11 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn between(self, a: Floats, b: Floats) -> Floats {
+        [a[1], b[0]]
+    }
+
+    #[inline(always)]
     fn sqrt(self, a: Floats) -> Floats {
         halves!(_mm256_sqrt_ps, a)
     }
@@ -208,6 +213,19 @@ impl Lanes for Avx2 {
         vector!({
             let count = _mm_cvtsi32_si128(N.cast_signed());
             [_mm256_srl_epi32(a[0], count), _mm256_srl_epi32(a[1], count)]
+        })
+    }
+
+    #[inline(always)]
+    fn rotate_left<const N: u32>(self, a: Words) -> Words {
+        vector!({
+            let left = _mm_cvtsi32_si128(N.cast_signed());
+            let right = _mm_cvtsi32_si128(32 - N.cast_signed());
+            let [low, high] = a;
+            [
+                _mm256_or_si256(_mm256_sll_epi32(low, left), _mm256_srl_epi32(low, right)),
+                _mm256_or_si256(_mm256_sll_epi32(high, left), _mm256_srl_epi32(high, right)),
+            ]
         })
     }
 

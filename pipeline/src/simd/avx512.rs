@@ -86,6 +86,11 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn between(self, a: __m512, b: __m512) -> __m512 {
+        vector!(_mm512_shuffle_f32x4::<0b01_00_11_10>(a, b))
+    }
+
+    #[inline(always)]
     fn sqrt(self, a: __m512) -> __m512 {
         vector!(_mm512_sqrt_ps(a))
     }
@@ -187,6 +192,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn rotate_left<const N: u32>(self, a: __m512i) -> __m512i {
+        // The intrinsic takes its count as another type than the trait.
+        vector!(_mm512_rolv_epi32(a, _mm512_set1_epi32(N.cast_signed())))
+    }
+
+    #[inline(always)]
     fn bits(self, a: __m512) -> __m512i {
         vector!(_mm512_castps_si512(a))
     }
@@ -231,16 +242,13 @@ impl Lanes for Avx512 {
 
     const PICKS_WORDS: bool = true;
 
-    /// In both halves of 32 bits: where an output begins, and the word after it.
+    /// The low halves choose a word of the row, the high ones the upper half of 2^23: as a float that is 2^23 plus the
+    /// word.
     #[inline(always)]
     fn word_index(self, pick: &Pick) -> __m512i {
-        let near = self.load_u(&pick.near);
-        let next = self.shift_left::<16>(self.add_u(near, self.splat_u(1)));
-        self.add_u(near, next)
+        self.add_u(self.load_u(&pick.near), self.splat_u(32 << 16))
     }
 
-    /// One load holds all that sixteen outputs need, at most 16 + 3 words, and one permutation gives two
-    /// taps of each.
     #[inline(always)]
     fn word_sum<const W: usize>(
         self,
@@ -256,23 +264,43 @@ impl Lanes for Avx512 {
                 unsafe { _mm512_maskz_loadu_epi16(there, words.as_ptr().cast()) }
             }
         };
-        let (mut sum, mut index) = (self.splat(0.0), index);
-        for (k, weight) in weights.iter().enumerate() {
-            let pair = vector!(_mm512_permutexvar_epi16(index, window));
-            let word = if k % 2 == 0 {
-                self.and(pair, self.splat_u(0xFFFF))
-            } else {
-                index = self.add_u(index, self.splat_u(0x2_0002));
-                self.shift_right::<16>(pair)
-            };
-            let tap = self.round_i32(word);
-            sum = if k == 0 {
-                self.mul(tap, *weight)
-            } else {
-                self.mul_add(tap, *weight, sum)
-            };
+        window_sum(self, window, index, weights)
+    }
+
+    /// Without a question between two rows: the loop is as long as what it computes.
+    #[inline(always)]
+    fn word_sums<const W: usize>(
+        self,
+        (words, native): (&[u16], usize),
+        rows: usize,
+        index: __m512i,
+        weights: &[__m512; W],
+        (out, stride): (&mut [f32], usize),
+    ) {
+        let fit = |len: usize, window: usize, step: usize| match len.checked_sub(window) {
+            Some(rest) => rest / step.max(1) + 1,
+            None => 0,
+        };
+        let whole = rows
+            .min(fit(words.len(), 32, native))
+            .min(fit(out.len(), LANES, stride));
+        for row in 0..whole {
+            // SAFETY: `whole` rows of 32 words, `native` apart, fit into `words`, and as many of sixteen values,
+            // `stride` apart, into `out`; the processor has AVX-512.
+            unsafe {
+                let window = _mm512_loadu_si512(words.as_ptr().add(row * native).cast());
+                let sum = window_sum(self, window, index, weights);
+                _mm512_storeu_ps(out.as_mut_ptr().add(row * stride), sum);
+            }
         }
-        sum
+        for row in whole..rows {
+            let Some(words) = words.get(row * native..) else {
+                return;
+            };
+            if let Some(out) = out[row * stride..].first_chunk_mut() {
+                self.store(self.word_sum(words, index, weights), out);
+            }
+        }
     }
 
     #[inline(always)]
@@ -382,6 +410,34 @@ impl Lanes for Avx512 {
     fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
         super::avx2::transpose8(from)
     }
+}
+
+/// A subtraction, or the first product's sum, is all that conversion to floats takes.
+#[inline(always)]
+fn window_sum<const W: usize>(
+    lanes: Avx512,
+    window: __m512i,
+    index: __m512i,
+    weights: &[__m512; W],
+) -> __m512 {
+    const ABOVE: f32 = 8_388_608.0;
+    let mut sum = lanes.splat(0.0);
+    let mut index = index;
+    for (k, &weight) in weights.iter().enumerate() {
+        let above = lanes.bits(lanes.splat(ABOVE));
+        // In both halves of 32 bits the upper half of `ABOVE`.
+        let above = vector!(_mm512_or_si512(above, _mm512_srli_epi32::<16>(above)));
+        let tap = vector!(_mm512_permutex2var_epi16(window, index, above));
+        let tap = lanes.as_floats(tap);
+        sum = if k == 0 {
+            // The weight times 2^23 is exact: what is rounded is its product with the word, once.
+            lanes.mul_add(tap, weight, lanes.mul(weight, lanes.splat(-ABOVE)))
+        } else {
+            lanes.mul_add(lanes.sub(tap, lanes.splat(ABOVE)), weight, sum)
+        };
+        index = lanes.add_u(index, lanes.splat_u(1));
+    }
+    sum
 }
 
 const _: () = assert!(size_of::<__m512>() == size_of::<Row<f32>>() && LANES == 16);

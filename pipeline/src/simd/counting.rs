@@ -90,6 +90,11 @@ impl Lanes for Counting {
     }
 
     #[inline(always)]
+    fn between(self, _: Nothing, _: Nothing) -> Nothing {
+        Nothing
+    }
+
+    #[inline(always)]
     fn sqrt(self, _: Nothing) -> Nothing {
         self.operations(1)
     }
@@ -146,6 +151,11 @@ impl Lanes for Counting {
 
     #[inline(always)]
     fn shift_right<const N: u32>(self, _: Nothing) -> Nothing {
+        Nothing
+    }
+
+    #[inline(always)]
+    fn rotate_left<const N: u32>(self, _: Nothing) -> Nothing {
         Nothing
     }
 

@@ -74,6 +74,8 @@ pub trait Lanes: Copy {
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// Lanes 0 to 7 of `a`, then lanes 0 to 7 of `b`.
     fn join(self, a: Self::F, b: Self::F) -> Self::F;
+    /// Lanes 8 to 15 of `a`, then lanes 0 to 7 of `b`: what lies between two vectors that follow one another.
+    fn between(self, a: Self::F, b: Self::F) -> Self::F;
     fn sqrt(self, a: Self::F) -> Self::F;
     /// `if a < b { a } else { b }`.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
@@ -129,6 +131,8 @@ pub trait Lanes: Copy {
     fn xor(self, a: Self::U, b: Self::U) -> Self::U;
     fn shift_left<const N: u32>(self, a: Self::U) -> Self::U;
     fn shift_right<const N: u32>(self, a: Self::U) -> Self::U;
+    /// Bits that are shifted out come in at the other end; `N` from 1 to 31.
+    fn rotate_left<const N: u32>(self, a: Self::U) -> Self::U;
     fn bits(self, a: Self::F) -> Self::U;
     fn as_floats(self, a: Self::U) -> Self::F;
     /// The lanes as signed integers, rounded to `f32`.
@@ -173,6 +177,24 @@ pub trait Lanes: Copy {
             sum = self.mul_add(self.load(&tap(k)), *weight, sum);
         }
         sum
+    }
+
+    /// [`Self::word_sum`] for some rows: `words` hold one every `native`, and `out` takes one every `stride`.
+    #[inline(always)]
+    fn word_sums<const W: usize>(
+        self,
+        (words, native): (&[u16], usize),
+        rows: usize,
+        index: Self::U,
+        weights: &[Self::F; W],
+        (out, stride): (&mut [f32], usize),
+    ) {
+        for row in 0..rows {
+            if let Some(out) = out[row * stride..].first_chunk_mut() {
+                let words = &words[row * native..];
+                self.store(self.word_sum(words, index, weights), out);
+            }
+        }
     }
 
     /// Lane `l` is `line[start of output l + offset]`, at any distance; what lies beyond the line is its

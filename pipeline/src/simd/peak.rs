@@ -79,17 +79,16 @@ pub fn normal_numbers(path: SimdPath, key: ViewKey, out: &mut [f32]) -> Result<(
 kernel! {
     fn fill_normal(lanes, key: OpKey, out: &mut [Row<f32>]) {
         let (blocks, rest) = out.as_chunks_mut::<{ NORMALS / LANES }>();
-        let mut number = 0;
+        let mut normals = key.normals(lanes, 0);
         for rows in blocks {
-            for (row, normal) in rows.iter_mut().zip(key.normals(lanes, number)) {
+            for (row, normal) in rows.iter_mut().zip(normals.next(lanes)) {
                 lanes.store(normal, row);
             }
-            number += 1;
         }
         if rest.is_empty() {
             return;
         }
-        for (row, normal) in rest.iter_mut().zip(key.normals(lanes, number)) {
+        for (row, normal) in rest.iter_mut().zip(normals.next(lanes)) {
             lanes.store(normal, row);
         }
     }

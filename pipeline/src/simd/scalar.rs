@@ -99,6 +99,11 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
+    fn between(self, a: Self::F, b: Self::F) -> Self::F {
+        std::array::from_fn(|l| if l < 8 { a[l + 8] } else { b[l - 8] })
+    }
+
+    #[inline(always)]
     fn sqrt(self, a: Self::F) -> Self::F {
         each(a, f32::sqrt)
     }
@@ -156,6 +161,11 @@ impl Lanes for Scalar {
     #[inline(always)]
     fn shift_right<const N: u32>(self, a: Self::U) -> Self::U {
         each(a, |a| a >> N)
+    }
+
+    #[inline(always)]
+    fn rotate_left<const N: u32>(self, a: Self::U) -> Self::U {
+        each(a, |a| a.rotate_left(N))
     }
 
     #[inline(always)]

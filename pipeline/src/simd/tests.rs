@@ -50,6 +50,7 @@ kernel! {
             lanes.xor(x, y),
             lanes.shift_left::<7>(x),
             lanes.shift_right::<9>(x),
+            lanes.rotate_left::<11>(x),
             lanes.splat_u(a[5]),
             lanes.bits(lanes.round_i32(x)),
         ];
@@ -148,6 +149,25 @@ kernel! {
 }
 
 kernel! {
+    /// The same of several rows of words, to rows of memory.
+    fn from_rows(
+        lanes,
+        words: (&[u16], usize),
+        rows: usize,
+        pick: &Pick,
+        weights: &[Row<f32>; 3],
+        out: (&mut [f32], usize),
+    ) {
+        let mut w = [lanes.splat(0.0); 3];
+        for (to, from) in w.iter_mut().zip(weights) {
+            *to = lanes.load(from);
+        }
+        let words = (&words.0[pick.starts.sixteen..], words.1);
+        lanes.word_sums(words, rows, lanes.word_index(pick), &w, out);
+    }
+}
+
+kernel! {
     /// Sums with 1, 4 and 7 weights, from a place on.
     fn around(lanes, values: &[f32], place: usize, weights: &[f32; 7]) -> [Row<f32>; 3] {
         let mut w = [lanes.splat(0.0); 7];
@@ -163,9 +183,10 @@ kernel! {
 }
 
 kernel! {
-    fn joined(lanes, a: &Row<f32>, b: &Row<f32>) -> Row<f32> {
-        let mut out = [0.0; LANES];
-        lanes.store(lanes.join(lanes.load(a), lanes.load(b)), &mut out);
+    fn joined(lanes, a: &Row<f32>, b: &Row<f32>) -> [Row<f32>; 2] {
+        let mut out = [[0.0; LANES]; 2];
+        lanes.store(lanes.join(lanes.load(a), lanes.load(b)), &mut out[0]);
+        lanes.store(lanes.between(lanes.load(a), lanes.load(b)), &mut out[1]);
         out
     }
 }
@@ -283,6 +304,36 @@ proptest! {
     }
 
     #[test]
+    fn sums_of_rows_of_words_are_those_of_plain_indices_and_nothing_between_rows_is_touched(
+        starts in prop::array::uniform16(0_u32..9),
+        words in prop::collection::vec(any::<u16>(), 240),
+        native in 18_usize..60,
+        stride in 16_usize..40,
+    ) {
+        let start: Row<u32> = std::array::from_fn(|l| starts[..=l].iter().sum::<u32>() / 9);
+        let most = start.iter().max().copied().unwrap_or(0) as usize;
+        // As many rows as there are: the last ends with the words.
+        let rows = (words.len() - most - 3) / native + 1;
+        let words = &words[..(rows - 1) * native + most + 3];
+        let weights = [0.1, 0.7, -0.3];
+        let at = |r: usize, l: usize, k: usize| f32::from(words[r * native + start[l] as usize + k]);
+        let mut expected = vec![7.0; (rows - 1) * stride + LANES];
+        for r in 0..rows {
+            for l in 0..LANES {
+                let first = at(r, l, 0) * weights[0];
+                expected[r * stride + l] =
+                    (1..3).fold(first, |s, k| at(r, l, k).mul_add(weights[k], s));
+            }
+        }
+        let (pick, weights) = (Pick::new(&start), weights.map(|w| [w; LANES]));
+        for path in paths() {
+            let mut out = vec![7.0; expected.len()];
+            from_rows(path, (words, native), rows, &pick, &weights, (&mut out, stride));
+            prop_assert_eq!(&out, &expected);
+        }
+    }
+
+    #[test]
     fn sums_outwards_are_those_of_plain_indices_wherever_they_end(
         values in prop::collection::vec(-1.0_f32..1.0, 28..60),
         place in 6_usize..40,
@@ -302,9 +353,13 @@ proptest! {
 
     #[test]
     fn halves_are_joined(a: [u32; 16], b: [u32; 16]) {
-        let expected: Row<u32> = std::array::from_fn(|l| if l < 8 { a[l] } else { b[l - 8] });
+        let expected: [Row<u32>; 2] = [
+            std::array::from_fn(|l| if l < 8 { a[l] } else { b[l - 8] }),
+            std::array::from_fn(|l| if l < 8 { a[l + 8] } else { b[l - 8] }),
+        ];
         for path in paths() {
-            prop_assert_eq!(joined(path, &row(a), &row(b)).map(f32::to_bits), expected);
+            let found = joined(path, &row(a), &row(b));
+            prop_assert_eq!(found.map(|row| row.map(f32::to_bits)), expected);
         }
     }
 }

@@ -18,8 +18,9 @@ kernel! {
     pub(crate) fn add_noise(lanes, values: &mut [Row<f32>], std: f32, key: OpKey, first: u32) {
         let std = lanes.splat(std);
         let blocks = values.as_chunks_mut::<{ NORMALS / LANES }>().0;
-        for (values, block) in blocks.iter_mut().zip(first..) {
-            for (values, normal) in values.iter_mut().zip(key.normals(lanes, block)) {
+        let mut normals = key.normals(lanes, first);
+        for values in blocks {
+            for (values, normal) in values.iter_mut().zip(normals.next(lanes)) {
                 lanes.store(lanes.mul_add(normal, std, lanes.load(values)), values);
             }
         }
@@ -49,29 +50,29 @@ kernel! {
             // Block by block, so that memory is written while the next is computed.
             let (blocks, rest) = block[porch..][..pixels.len()].as_chunks::<NORMALS>();
             let size = NORMALS * size_of::<E>() / size_of::<Line>();
-            let mut first = first;
+            let mut normals = key.normals(lanes, first);
             for (values, lines) in blocks.iter().zip(lines.chunks_mut(size)) {
-                let mut noisy = key.normals(lanes, first);
+                let mut noisy = normals.next(lanes);
                 for (noisy, values) in noisy.iter_mut().zip(values.as_chunks().0) {
                     *noisy = lanes.mul_add(*noisy, std, lanes.load(values));
                 }
                 E::put_eight(lanes, noisy, lines);
-                first += 1;
             }
             if rest.is_empty() {
                 return;
             }
             let mut lines = Lines::<L, E>::new(&mut lines[blocks.len() * size..]);
-            for (values, normal) in rest.as_chunks().0.iter().zip(key.normals(lanes, first)) {
+            for (values, normal) in rest.as_chunks().0.iter().zip(normals.next(lanes)) {
                 lines.put(lanes, lanes.mul_add(normal, std, lanes.load(values)));
             }
             return;
         }
         let mut from = line_at(out, start);
-        for (at, number) in pixels.step_by(NORMALS).zip(first..) {
+        let mut normals = key.normals(lanes, first);
+        for at in pixels.step_by(NORMALS) {
             let values = &mut block[porch + at - start..][..NORMALS];
             let rows = values.as_chunks_mut::<LANES>().0;
-            for (values, normal) in rows.iter_mut().zip(key.normals(lanes, number)) {
+            for (values, normal) in rows.iter_mut().zip(normals.next(lanes)) {
                 lanes.store(lanes.mul_add(normal, std, lanes.load(values)), values);
             }
             let to = line_at(out, end.min(at + NORMALS));

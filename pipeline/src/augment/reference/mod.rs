@@ -354,7 +354,7 @@ fn noisy(noise: &GaussianNoise, image: &mut [Plane], draws: OpKey) {
     for (band, plane) in image.iter_mut().enumerate() {
         for (i, v) in plane.iter_mut().flatten().enumerate() {
             let block = band * pixels.div_ceil(NORMALS) + i / NORMALS;
-            let normals = draws.normals(Scalar, block as u32).concat();
+            let normals = draws.normals(Scalar, block as u32).next(Scalar).concat();
             *v += f64::from(noise.std) * f64::from(normals[i % NORMALS]);
         }
     }

@@ -3,42 +3,55 @@
 use super::separable::Pixel;
 use crate::simd::{LANES, Row, kernel, sum};
 
+/// Bands whose means are taken at once, at most: all of one resolution.
+pub(crate) const BANDS_AT_ONCE: usize = 6;
+
 kernel! {
-    /// The mean of what a resampling would make of `source`, `native` x `native` pixels of at least
-    /// sixteen a side: each pixel counts `rows[y] columns[x]` times.
+    /// The means of what a resampling would make of bands of `native` x `native` pixels, at least sixteen a side:
+    /// each pixel counts `rows[y] columns[x]` times.
     ///
-    /// `total` is the sum of all weights, the view's number of pixels.
-    pub(crate) fn mean_of_view[P: Pixel](
+    /// `bands` come with a number that nothing is made of. `total` is the sum of all weights, the view's number of
+    /// pixels. All bands at once: this is the first time that they are read, and from several places memory comes
+    /// sooner than from one.
+    pub(crate) fn means_of_view[P: Pixel](
         lanes,
-        source: &[P],
+        bands: &[(usize, &[P])],
         native: usize,
         rows: &[f32],
         columns: &[f32],
         total: usize,
-    ) -> f32 {
+    ) -> [f32; BANDS_AT_ONCE] {
         // Whole vectors, then one that overlaps with them and whose first values count nothing.
         let (whole, rest) = columns[..native].as_chunks::<LANES>();
         let mut end = [0.0; LANES];
         end[LANES - rest.len()..].copy_from_slice(rest);
         let end = lanes.load(&end);
-        let mut sums = lanes.splat(0.0);
-        for (line, &weight) in source.chunks_exact(native).zip(rows) {
+        let mut sums = [lanes.splat(0.0); BANDS_AT_ONCE];
+        for (y, &weight) in rows[..native].iter().enumerate() {
             if weight == 0.0 {
                 continue;
             }
-            let last: &Row<P> = match line.last_chunk() {
-                Some(last) => last,
-                None => return 0.0,
-            };
-            let mut row = lanes.mul(P::load(lanes, last), end);
-            for (values, weights) in line.as_chunks().0.iter().zip(whole) {
-                row = lanes.mul_add(P::load(lanes, values), lanes.load(weights), row);
+            let weight = lanes.splat(weight);
+            for (sums, (_, source)) in sums.iter_mut().zip(bands) {
+                let line = &source[y * native..(y + 1) * native];
+                let Some(last) = line.last_chunk() else {
+                    break;
+                };
+                let last: &Row<P> = last;
+                let mut row = lanes.mul(P::load(lanes, last), end);
+                for (values, weights) in line.as_chunks().0.iter().zip(whole) {
+                    row = lanes.mul_add(P::load(lanes, values), lanes.load(weights), row);
+                }
+                *sums = lanes.mul_add(row, weight, *sums);
             }
-            sums = lanes.mul_add(row, lanes.splat(weight), sums);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-        let mean = (sum(lanes, sums) / total as f64) as f32;
-        mean
+        let mut means = [0.0; BANDS_AT_ONCE];
+        for (mean, sums) in means.iter_mut().zip(sums) {
+            #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+            let of_all = (sum(lanes, sums) / total as f64) as f32;
+            *mean = of_all;
+        }
+        means
     }
 }
 

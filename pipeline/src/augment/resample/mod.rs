@@ -8,6 +8,6 @@ mod separable;
 mod taps;
 
 pub(crate) use columns::{Columns, along_columns, along_columns_to_view};
-pub(crate) use mean::{combine, mean_of_view};
+pub(crate) use mean::{BANDS_AT_ONCE, combine, means_of_view};
 pub(crate) use separable::{Affine, Buffers, Raster, stride};
 pub(crate) use taps::{Across, Axis, Grid, Taps, Zoom};

@@ -53,13 +53,9 @@ fn words_along_rows<L: Lanes, const W: usize>(
     for (b, (pick, weights)) in blocks.enumerate() {
         let weights = loaded(lanes, weights);
         let index = lanes.word_index(pick);
-        let out = out[b * LANES..].chunks_mut(stride);
-        for (row, out) in rows.clone().zip(out) {
-            let words = &source[row * native + pick.starts.sixteen..];
-            if let Some(out) = out.first_chunk_mut() {
-                lanes.store(lanes.word_sum(words, index, &weights), out);
-            }
-        }
+        let words = &source[rows.start * native + pick.starts.sixteen..];
+        let to = (&mut out[b * LANES..], stride);
+        lanes.word_sums((words, native), rows.len(), index, &weights, to);
     }
 }
 

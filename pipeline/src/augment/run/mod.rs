@@ -11,7 +11,9 @@ use super::graph::Stage;
 use super::ops::noise::add_noise;
 use super::ops::pointwise::{limit, map};
 use super::program::{Action, Pass, Step};
-use super::resample::{Affine, Columns, Raster, along_columns, combine, mean_of_view, stride};
+use super::resample::{
+    Affine, BANDS_AT_ONCE, Columns, Raster, along_columns, combine, means_of_view, stride,
+};
 use super::scratch::{Axes, Scratch};
 use super::stream::{LARGE, line_at, write};
 use super::{Augmenter, CustomView};
@@ -291,10 +293,24 @@ pub(super) fn native_means(
         } else {
             &mut *columns
         });
-        for ((band, _), mean) in augmenter.bands.iter().zip(&mut *means) {
-            if band.resolution() == group {
-                let source = pixels.band_slice(*band);
-                mean.offset = mean_of_view(simd, source, group.side(), rows, columns, count);
+        let mut places = (0..augmenter.bands.len()).filter(|&place| {
+            let (band, _) = augmenter.bands[place];
+            band.resolution() == group
+        });
+        loop {
+            let mut bands = [(0, &[][..]); BANDS_AT_ONCE];
+            let mut taken = 0;
+            for (to, place) in bands.iter_mut().zip(places.by_ref()) {
+                *to = (place, pixels.band_slice(augmenter.bands[place].0));
+                taken += 1;
+            }
+            if taken == 0 {
+                break;
+            }
+            let bands = &bands[..taken];
+            let found = means_of_view(simd, bands, group.side(), rows, columns, count);
+            for ((place, _), mean) in bands.iter().zip(found) {
+                means[*place].offset = mean;
             }
         }
     }

@@ -1,0 +1,239 @@
+//! The pass of a blur along columns.
+
+use std::ops::Range;
+
+use super::{HalfKernel, splats};
+use crate::augment::resample::stride;
+use crate::augment::stream::{Lines, Sink, line_at, lines_of, write_values};
+use crate::element::Element;
+use crate::simd::{LANES, Lanes, Row, kernel};
+
+kernel! {
+    /// So many rows of a plane, one after the other, from rows blurred along themselves: the first of
+    /// those is as far above the first output as the kernel reaches.
+    ///
+    /// `out` is written in whole vectors: up to fifteen values behind the last row are overwritten.
+    pub(crate) fn blur_columns(
+        lanes,
+        rows: &[f32],
+        side: usize,
+        kernel: &HalfKernel,
+        outputs: usize,
+        out: &mut [f32],
+    ) {
+        for o in (0..outputs).step_by(2) {
+            blurred_rows(lanes, rows, side, kernel, o..outputs.min(o + 2), out);
+        }
+    }
+}
+
+kernel! {
+    /// The same from row `outputs.start` on, written to one band of a view row by row: computing and
+    /// streaming take turns.
+    ///
+    /// `block` begins with `porch` values of which the last are those before the first row that did not
+    /// fill a cache line.
+    pub(crate) fn blur_columns_to_view[E: Element](
+        lanes,
+        rows: &[f32],
+        side: usize,
+        kernel: &HalfKernel,
+        outputs: Range<usize>,
+        block: &mut [f32],
+        porch: usize,
+        out: &mut [E],
+        streams: bool,
+    ) {
+        let start = outputs.start * side;
+        if streams && is_gapless(side, &outputs)
+            && let Some(lines) = lines_of(&mut out[start..outputs.end * side])
+        {
+            let mut lines = Lines::<L, E>::new(lines);
+            for o in (0..outputs.len()).step_by(2) {
+                let rows = &rows[o * stride(side)..];
+                streamed_rows(lanes, rows, side, kernel, &mut block[porch..], &mut lines);
+            }
+            return;
+        }
+        let mut from = line_at(out, start);
+        let count = outputs.len();
+        for o in (0..count).step_by(2) {
+            blurred_rows(lanes, rows, side, kernel, o..count.min(o + 2), &mut block[porch..]);
+            // One pair later than it is made: loads that take from several stores have to wait for
+            // them.
+            let to = line_at(out, start + o * side);
+            let values = &block[porch + from - start..][..to - from];
+            write_values(lanes, values, &mut out[from..to], streams);
+            from = to;
+        }
+        let to = line_at(out, start + count * side);
+        let values = &block[porch + from - start..][..to - from];
+        write_values(lanes, values, &mut out[from..to], streams);
+    }
+}
+
+/// Whether rows can be written two by two, in whole vectors.
+fn is_gapless(side: usize, outputs: &Range<usize>) -> bool {
+    let pairs = outputs.start.is_multiple_of(2) && outputs.len().is_multiple_of(2);
+    pairs && side.is_multiple_of(8) && side >= LANES
+}
+
+/// Two rows that follow one another, from registers to where they go: a load of what has been stored across two of
+/// its vectors waits for all that was streamed before.
+#[inline(always)]
+fn streamed_rows<L: Lanes>(
+    lanes: L,
+    rows: &[f32],
+    side: usize,
+    kernel: &HalfKernel,
+    memory: &mut [f32],
+    to: &mut impl Sink<L>,
+) {
+    let rows = rows.as_chunks().0;
+    let memory = &mut memory.as_chunks_mut().0[..stride(side) / LANES];
+    match *kernel.weights() {
+        [w0] => pair(lanes, rows, [w0], side, memory, to),
+        [w0, w1] => pair(lanes, rows, [w0, w1], side, memory, to),
+        [w0, w1, w2] => pair(lanes, rows, [w0, w1, w2], side, memory, to),
+        [w0, w1, w2, w3] => pair(lanes, rows, [w0, w1, w2, w3], side, memory, to),
+        [w0, w1, w2, w3, w4] => pair(lanes, rows, [w0, w1, w2, w3, w4], side, memory, to),
+        [w0, w1, w2, w3, w4, w5] => pair(lanes, rows, [w0, w1, w2, w3, w4, w5], side, memory, to),
+        [w0, w1, w2, w3, w4, w5, w6] => {
+            pair(lanes, rows, [w0, w1, w2, w3, w4, w5, w6], side, memory, to);
+        }
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn pair<L: Lanes, const N: usize>(
+    lanes: L,
+    rows: &[Row<f32>],
+    weights: [f32; N],
+    side: usize,
+    seconds: &mut [Row<f32>],
+    to: &mut impl Sink<L>,
+) {
+    let splats = splats(lanes, weights);
+    let len = seconds.len();
+    let mut end = lanes.splat(0.0);
+    for (j, to_second) in seconds.iter_mut().enumerate() {
+        let [first, second] = lanes.middle_out(&rows[j..], len, &splats);
+        lanes.store(second, to_second);
+        if (j + 1) * LANES <= side {
+            to.put(lanes, first);
+        } else {
+            end = first;
+        }
+    }
+    if side.is_multiple_of(LANES) {
+        for second in &*seconds {
+            to.put(lanes, lanes.load(second));
+        }
+        return;
+    }
+    to.put(lanes, lanes.join(end, lanes.load(&seconds[0])));
+    for [before, after] in seconds.array_windows() {
+        let between = lanes.between(lanes.load(before), lanes.load(after));
+        to.put(lanes, between);
+    }
+}
+
+/// One row, or two that follow one another.
+#[inline(always)]
+fn blurred_rows<L: Lanes>(
+    lanes: L,
+    rows: &[f32],
+    side: usize,
+    kernel: &HalfKernel,
+    outputs: Range<usize>,
+    out: &mut [f32],
+) {
+    let stride = stride(side);
+    let count = outputs.len() + 2 * kernel.radius;
+    let rows = rows[outputs.start * stride..][..count * stride]
+        .as_chunks()
+        .0;
+    let out = &mut out[outputs.start * side..];
+    match *kernel.weights() {
+        [w0] => columns(lanes, rows, [w0], outputs.len(), side, out),
+        [w0, w1] => columns(lanes, rows, [w0, w1], outputs.len(), side, out),
+        [w0, w1, w2] => columns(lanes, rows, [w0, w1, w2], outputs.len(), side, out),
+        [w0, w1, w2, w3] => columns(lanes, rows, [w0, w1, w2, w3], outputs.len(), side, out),
+        [w0, w1, w2, w3, w4] => {
+            columns(lanes, rows, [w0, w1, w2, w3, w4], outputs.len(), side, out);
+        }
+        [w0, w1, w2, w3, w4, w5] => {
+            columns(
+                lanes,
+                rows,
+                [w0, w1, w2, w3, w4, w5],
+                outputs.len(),
+                side,
+                out,
+            );
+        }
+        [w0, w1, w2, w3, w4, w5, w6] => {
+            columns(
+                lanes,
+                rows,
+                [w0, w1, w2, w3, w4, w5, w6],
+                outputs.len(),
+                side,
+                out,
+            );
+        }
+        _ => {
+            for o in 0..outputs.len() {
+                let (rows, out) = (&rows[o * stride / LANES..], &mut out[o * side..]);
+                many_columns(lanes, rows, kernel.weights(), &mut out[..stride]);
+            }
+        }
+    }
+}
+
+/// One output row from `2 N - 1` others, or two from `2 N`; the second begins `side` values behind the
+/// first.
+#[inline(always)]
+fn columns<L: Lanes, const N: usize>(
+    lanes: L,
+    rows: &[Row<f32>],
+    weights: [f32; N],
+    outputs: usize,
+    side: usize,
+    out: &mut [f32],
+) {
+    let splats = splats(lanes, weights);
+    let len = stride(side) / LANES;
+    if outputs < 2 {
+        return many_columns(lanes, rows, &weights, &mut out[..len * LANES]);
+    }
+    // From the end: the first row's last vector reaches into the second, which comes on top.
+    for j in (0..len).rev() {
+        let [first, second] = lanes.middle_out(&rows[j..], len, &splats);
+        put(lanes, first, out, j * LANES);
+        put(lanes, second, out, side + j * LANES);
+    }
+}
+
+#[inline(always)]
+fn put<L: Lanes>(lanes: L, v: L::F, out: &mut [f32], place: usize) {
+    if let Some(out) = out[place..].first_chunk_mut() {
+        lanes.store(v, out);
+    }
+}
+
+#[inline(always)]
+fn many_columns<L: Lanes>(lanes: L, rows: &[Row<f32>], weights: &[f32], out: &mut [f32]) {
+    let out = out.as_chunks_mut().0;
+    let (len, radius) = (out.len(), weights.len() - 1);
+    for (j, to) in out.iter_mut().enumerate() {
+        let mut sum = lanes.mul(lanes.load(&rows[radius * len + j]), lanes.splat(weights[0]));
+        for (k, &weight) in weights.iter().enumerate().skip(1) {
+            let (above, below) = (&rows[(radius - k) * len + j], &rows[(radius + k) * len + j]);
+            let pair = lanes.add(lanes.load(above), lanes.load(below));
+            sum = lanes.mul_add(pair, lanes.splat(weight), sum);
+        }
+        lanes.store(sum, to);
+    }
+}
