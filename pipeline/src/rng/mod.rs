@@ -10,7 +10,7 @@ mod philox;
 
 pub(crate) use normal::{BLOCK as NORMALS, Normals};
 pub use philox::philox;
-pub(crate) use philox::{MULTIPLIERS as PHILOX_MULTIPLIERS, WEYL as PHILOX_WEYL, philox_rounds};
+use philox::philox_rounds;
 
 use crate::simd::Lanes;
 

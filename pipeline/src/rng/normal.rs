@@ -2,6 +2,7 @@
 
 use std::f32::consts::{FRAC_PI_2, LN_2};
 
+use super::philox_rounds;
 use crate::simd::{LANES, Lanes};
 
 /// Normal numbers of a block: what a step of [`Normals`] gives.
@@ -75,7 +76,10 @@ impl<L: Lanes> Normals<L> {
         const COUNTERS: u32 = 16;
         const _: () = assert!(COUNTERS as usize == LANES);
         let first = (self.block / RUN).wrapping_mul(COUNTERS);
-        self.state = lanes.philox::<SEED_ROUNDS>([first, a, b, c], self.key);
+        let words = philox_rounds::<SEED_ROUNDS>([first, a, b, c], self.key);
+        for (state, words) in self.state.iter_mut().zip(&words) {
+            *state = lanes.load_u(words);
+        }
     }
 
     /// A word of every lane.
@@ -207,7 +211,6 @@ fn directions<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> ([L::F; ABREAST], [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::philox_rounds;
     use crate::simd::Scalar;
 
     const SPACE: [u32; 3] = [1, 2, 3];

@@ -36,9 +36,6 @@ macro_rules! halves {
     };
 }
 
-// Behind the macro that it uses.
-mod philox;
-
 type Floats = [__m256; 2];
 type Words = [__m256i; 2];
 
@@ -293,14 +290,6 @@ impl Lanes for Avx2 {
         }
     }
 
-    /// Eight counters after the other eight: all sixteen at once have more state than there are registers.
-    #[inline(always)]
-    fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [Words; 4] {
-        let [a, b, c, d] = philox::eight::<ROUNDS>(first, 0, key);
-        let [e, f, g, h] = philox::eight::<ROUNDS>(first, 8, key);
-        [[a, e], [b, f], [c, g], [d, h]]
-    }
-
     #[inline(always)]
     fn to_f16(self, v: Floats) -> [__m128i; 2] {
         halves!(_mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>, v)
@@ -356,7 +345,7 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
-        transpose8(from)
+        super::transpose::transpose8(from)
     }
 }
 
@@ -401,45 +390,5 @@ fn bf16_words(v: __m256) -> __m256i {
         let quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
         let is_nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v));
         _mm256_blendv_epi8(rounded, quiet, is_nan)
-    })
-}
-
-/// `to[r][c] = from[c][r]`, with instructions of SSE2: pairs, fours and eights of words are interleaved
-/// in turn.
-#[inline(always)]
-pub(super) fn transpose8(from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
-    let r: [__m128i; 8] = bytemuck::cast(from);
-    vector!({
-        let a: [__m128i; 8] = [
-            _mm_unpacklo_epi16(r[0], r[1]),
-            _mm_unpacklo_epi16(r[2], r[3]),
-            _mm_unpacklo_epi16(r[4], r[5]),
-            _mm_unpacklo_epi16(r[6], r[7]),
-            _mm_unpackhi_epi16(r[0], r[1]),
-            _mm_unpackhi_epi16(r[2], r[3]),
-            _mm_unpackhi_epi16(r[4], r[5]),
-            _mm_unpackhi_epi16(r[6], r[7]),
-        ];
-        let b: [__m128i; 8] = [
-            _mm_unpacklo_epi32(a[0], a[1]),
-            _mm_unpackhi_epi32(a[0], a[1]),
-            _mm_unpacklo_epi32(a[4], a[5]),
-            _mm_unpackhi_epi32(a[4], a[5]),
-            _mm_unpacklo_epi32(a[2], a[3]),
-            _mm_unpackhi_epi32(a[2], a[3]),
-            _mm_unpacklo_epi32(a[6], a[7]),
-            _mm_unpackhi_epi32(a[6], a[7]),
-        ];
-        let c: [__m128i; 8] = [
-            _mm_unpacklo_epi64(b[0], b[4]),
-            _mm_unpackhi_epi64(b[0], b[4]),
-            _mm_unpacklo_epi64(b[1], b[5]),
-            _mm_unpackhi_epi64(b[1], b[5]),
-            _mm_unpacklo_epi64(b[2], b[6]),
-            _mm_unpackhi_epi64(b[2], b[6]),
-            _mm_unpacklo_epi64(b[3], b[7]),
-            _mm_unpackhi_epi64(b[3], b[7]),
-        ];
-        bytemuck::cast(c)
     })
 }

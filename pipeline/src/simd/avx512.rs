@@ -5,7 +5,6 @@
 use std::arch::x86_64::*;
 
 use super::{LANES, LINE, Lanes, Line, Line16, Pick, Row, Starts};
-use crate::rng::{PHILOX_MULTIPLIERS, PHILOX_WEYL};
 
 /// Proof that the processor has AVX-512 F, BW, DQ and VL, AVX2, FMA and F16C.
 #[derive(Debug, Clone, Copy)]
@@ -313,56 +312,6 @@ impl Lanes for Avx512 {
         unsafe { _mm512_i32gather_ps::<4>(_mm512_min_epu32(index, last), line.as_ptr().cast()) }
     }
 
-    /// Even counters in one register and odd ones in another, a word in the low half of 64 bits; what
-    /// is above it does not matter.
-    #[inline(always)]
-    fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [__m512i; 4] {
-        vector!({
-            let wide = |x: u32| _mm512_set1_epi64(i64::from(x));
-            let start = wide(first[0]);
-            let even = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14);
-            let odd = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
-            let rest = [wide(first[1]), wide(first[2]), wide(first[3])];
-            let mut c = [even, odd].map(|offset| {
-                let counter = _mm512_add_epi64(start, offset);
-                [counter, rest[0], rest[1], rest[2]]
-            });
-            let [m0, m1] = PHILOX_MULTIPLIERS.map(wide);
-            let mut key = key;
-            for _ in 0..ROUNDS {
-                let [k0, k1] = key.map(wide);
-                for c in &mut c {
-                    let product0 = _mm512_mul_epu32(c[0], m0);
-                    let product1 = _mm512_mul_epu32(c[2], m1);
-                    // The shift, and a shuffle that does the same to the half that matters: they run
-                    // on different ports.
-                    let high0 = _mm512_srli_epi64::<32>(product0);
-                    let high1 = _mm512_shuffle_epi32::<0b11_11_01_01>(product1);
-                    // 0x96: the exclusive or of three.
-                    *c = [
-                        _mm512_ternarylogic_epi64::<0x96>(high1, c[1], k0),
-                        product1,
-                        _mm512_ternarylogic_epi64::<0x96>(high0, c[3], k1),
-                        product0,
-                    ];
-                }
-                key = [
-                    key[0].wrapping_add(PHILOX_WEYL[0]),
-                    key[1].wrapping_add(PHILOX_WEYL[1]),
-                ];
-            }
-            let [even, odd] = c;
-            // Low halves of the odd counters go to the odd lanes.
-            let merge = |even, odd| _mm512_mask_shuffle_epi32::<0b10_10_00_00>(even, 0xAAAA, odd);
-            [
-                merge(even[0], odd[0]),
-                merge(even[1], odd[1]),
-                merge(even[2], odd[2]),
-                merge(even[3], odd[3]),
-            ]
-        })
-    }
-
     #[inline(always)]
     fn to_f16(self, v: __m512) -> __m256i {
         vector!(_mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v))
@@ -408,7 +357,7 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
-        super::avx2::transpose8(from)
+        super::transpose::transpose8(from)
     }
 }
 

@@ -196,11 +196,6 @@ impl Lanes for Counting {
     }
 
     #[inline(always)]
-    fn philox<const ROUNDS: usize>(self, _: [u32; 4], _: [u32; 2]) -> [Nothing; 4] {
-        [Nothing; 4]
-    }
-
-    #[inline(always)]
     fn to_f16(self, _: Nothing) -> Nothing {
         Nothing
     }

@@ -7,7 +7,7 @@
 //!
 //! A fourth implementation computes nothing and counts operations (`counting`).
 //!
-//! `unsafe` stands in `avx2.rs`, `avx512.rs` and the macro `kernel`; each says there why it holds:
+//! `unsafe` stands in `avx2.rs`, `avx512.rs`, `transpose.rs` and the macro `kernel`; each says there why it holds:
 //! a value of type `Avx2` or `Avx512` is made only where the processor has been asked for its features.
 
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +21,8 @@ mod peak;
 mod scalar;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
@@ -200,10 +202,6 @@ pub trait Lanes: Copy {
     /// Lane `l` is `line[start of output l + offset]`, at any distance; what lies beyond the line is its
     /// last value.
     fn gather(self, line: &Line16, pick: &Pick, offset: usize) -> Self::F;
-
-    /// The words of sixteen consecutive counters, `first` and those after it in its word 0 (which
-    /// wraps), after `ROUNDS` rounds of Philox 4x32: word `w` of counter `l` is lane `l` of `[w]`.
-    fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [Self::U; 4];
 
     /// To `f16`, halves to even.
     fn to_f16(self, v: Self::F) -> Self::H;

@@ -3,7 +3,6 @@
 use half::{bf16, f16};
 
 use super::{LANES, LINE, Lanes, Line, Line16, Pick, Row, Starts};
-use crate::rng::philox_rounds;
 
 /// Lanes in ordinary registers; the compiler vectorises what it can.
 #[derive(Debug, Clone, Copy)]
@@ -210,11 +209,6 @@ impl Lanes for Scalar {
         each(pick.near, |near| {
             line[(start + near as usize).min(LINE - 1)]
         })
-    }
-
-    #[inline(always)]
-    fn philox<const ROUNDS: usize>(self, first: [u32; 4], key: [u32; 2]) -> [Self::U; 4] {
-        philox_rounds::<ROUNDS>(first, key)
     }
 
     #[inline(always)]
