@@ -110,3 +110,58 @@ fn sentinel_1_and_reference_maps_may_come_on_standard_input_too() {
     let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
     assert!(said.contains("standard input is gone"), "{said}");
 }
+
+/// Heaps that glibc began for threads: each lies at a multiple of 64 MiB and reserves as much.
+fn heaps_of_threads(maps: &str) -> usize {
+    const RESERVED: u64 = 64 << 20;
+    let parsed = |line: &str| {
+        let mut words = line.split(' ');
+        let (start, end) = words.next()?.split_once('-')?;
+        let number = |text| u64::from_str_radix(text, 16).ok();
+        Some((number(start)?, number(end)?, words.next()?.to_owned()))
+    };
+    let ranges: Vec<_> = maps.lines().filter_map(parsed).collect();
+    let is_heap = |pair: &&[(u64, u64, String)]| {
+        let [used, left] = *pair else { return false };
+        used.2 == "rw-p"
+            && left.2 == "---p"
+            && used.1 == left.0
+            && used.0.is_multiple_of(RESERVED)
+            && left.1 == used.0 + RESERVED
+    };
+    ranges.windows(2).filter(is_heap).count()
+}
+
+#[test]
+fn a_heap_of_a_thread_is_known_when_it_is_seen() {
+    let maps = "5581a3a00000-5581a3a21000 rw-p 00000000 00:00 0      [heap]\n\
+                7f6ad0000000-7f6ad0021000 rw-p 00000000 00:00 0 \n\
+                7f6ad0021000-7f6ad4000000 ---p 00000000 00:00 0 \n\
+                7f6ad4e00000-7f6ad4e01000 ---p 00000000 00:00 0 \n\
+                7f6ad4e01000-7f6ad5601000 rw-p 00000000 00:00 0 \n";
+    assert_eq!(heaps_of_threads(maps), 1);
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn the_threads_of_an_ingest_take_their_memory_from_one_heap() {
+    let made = Made::raw(300);
+    let (raw, store) = (made.path("raw/BigEarthNet-v1.0"), made.path("one-heap"));
+    let args = ["ingest", &raw, "--store", &store, "--threads", "4"];
+    let mut ingest = std::process::Command::new(env!("CARGO_BIN_EXE_chipmill"))
+        .args(args)
+        .args(["--quiet", "--json"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut busiest = 0;
+    while ingest.try_wait().unwrap().is_none() {
+        let process = format!("/proc/{}", ingest.id());
+        let threads = std::fs::read_dir(format!("{process}/task"));
+        busiest = busiest.max(threads.map_or(0, Iterator::count));
+        // It may end between two looks.
+        let maps = std::fs::read_to_string(format!("{process}/maps")).unwrap_or_default();
+        assert_eq!(heaps_of_threads(&maps), 0, "{maps}");
+    }
+    assert!(busiest > 4, "{busiest} threads were seen");
+}

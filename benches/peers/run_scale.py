@@ -138,7 +138,7 @@ def load():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--patches", type=int, default=50_000)
-    parser.add_argument("--archive", type=int, default=5_000)
+    parser.add_argument("--archive", type=int, default=30_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--chipmill", type=Path, default=ROOT / "target/release/chipmill")
     parser.add_argument("--raw", type=Path, help="a v1 sample of --patches patches, if there is one")
