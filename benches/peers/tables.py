@@ -38,7 +38,8 @@ def machine(results):
         f"{results['date']}; {m['cpu']}, {m['cores']} cores, {m['kernel']}{load}; "
         f"chipmill {results['version']}, Python {results['python']}; {number(results['patches'])} "
         f"synthetic patches in the file cache; medians of {results['rounds']} rounds, all of a round "
-        "one after the other, one thread each. A load above 1 means that other work ran beside: then "
+        f"one after the other, one thread each; chipmill's ingests {results['short']} times a round. A load "
+        "above 1 means that other work ran beside: then "
         "trust ratios alone."
     )
 
