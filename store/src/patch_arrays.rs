@@ -231,7 +231,7 @@ mod tests {
                 uly: -f64::from(i),
             }),
             labels_43: known.then(|| LabelSet(u64::from(i))),
-            labels_19: (i % 3 > 0).then(|| LabelSet(u64::from(i % 19))),
+            labels_19: (!i.is_multiple_of(3)).then(|| LabelSet(u64::from(i % 19))),
             ..PatchRow::from_id(id.parse().unwrap())
         }
     }
