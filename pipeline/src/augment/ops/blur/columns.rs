@@ -45,7 +45,7 @@ kernel! {
         streams: bool,
     ) {
         let start = outputs.start * side;
-        if streams && is_gapless(side, &outputs)
+        if streams && is_gapless(side, kernel, &outputs)
             && let Some(lines) = lines_of(&mut out[start..outputs.end * side])
         {
             let mut lines = Lines::<L, E>::new(lines);
@@ -72,10 +72,14 @@ kernel! {
     }
 }
 
+/// Weights of the largest kernel that [`streamed_rows`] knows.
+const MOST_WEIGHTS: usize = 7;
+
 /// Whether rows can be written two by two, in whole vectors.
-fn is_gapless(side: usize, outputs: &Range<usize>) -> bool {
+fn is_gapless(side: usize, kernel: &HalfKernel, outputs: &Range<usize>) -> bool {
     let pairs = outputs.start.is_multiple_of(2) && outputs.len().is_multiple_of(2);
-    pairs && side.is_multiple_of(8) && side >= LANES
+    let is_known = kernel.weights().len() <= MOST_WEIGHTS;
+    pairs && is_known && side.is_multiple_of(8) && side >= LANES
 }
 
 /// Two rows that follow one another, from registers to where they go: a load of what has been stored across two of
@@ -101,6 +105,7 @@ fn streamed_rows<L: Lanes>(
         [w0, w1, w2, w3, w4, w5, w6] => {
             pair(lanes, rows, [w0, w1, w2, w3, w4, w5, w6], side, memory, to);
         }
+        // None that `is_gapless` is true of.
         _ => {}
     }
 }
