@@ -1,5 +1,8 @@
 //! Where a view lies in memory decides how it is written, and nothing else.
 
+use chipmill_schemas::augment::{Augment, GaussianBlur};
+use chipmill_schemas::band::Band;
+use chipmill_schemas::config::{BandChoice, ViewConfig};
 use half::{bf16, f16};
 
 use super::tests::{compiled, key, many_views, patch};
@@ -24,8 +27,29 @@ fn rendered<E: Element>(augmenter: &Augmenter, number: u32, offset: usize) -> Ve
     bits
 }
 
+/// Views with narrow and with the widest kernels, where presets blur a view now and then; of sides whose rows can
+/// be streamed two by two.
+fn blurred_views() -> Vec<ViewConfig> {
+    let view = |(side, sigma)| ViewConfig {
+        side,
+        bands: BandChoice::List(vec![Band::B02, Band::B05]),
+        augment: Some(vec![Augment::GaussianBlur(GaussianBlur {
+            p: 1.0,
+            sigma: [sigma; 2],
+            ..GaussianBlur::default()
+        })]),
+        ..ViewConfig::default()
+    };
+    let sides = [96, 120, 128, 136, 152, 160, 240];
+    let views = sides
+        .into_iter()
+        .flat_map(|side| [(side, 0.3), (side, 2.0)]);
+    views.map(view).collect()
+}
+
 fn check<E: Element>() {
-    for config in many_views().iter().filter(|c| c.side >= 64) {
+    let views = [many_views(), blurred_views()].concat();
+    for config in views.iter().filter(|c| c.side >= 64) {
         let augmenter = compiled(config).unwrap();
         for path in [SimdPath::Scalar, SimdPath::best()] {
             let augmenter = augmenter.clone().with_simd(path).unwrap();

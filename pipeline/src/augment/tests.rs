@@ -323,50 +323,6 @@ fn all_kinds() -> Vec<Vec<Augment>> {
     lists
 }
 
-/// Views are streamed where they begin at a cache line, and in other ways elsewhere.
-#[test]
-fn a_view_is_the_same_wherever_in_memory_it_begins() {
-    let blur = |sigma| {
-        Augment::GaussianBlur(GaussianBlur {
-            p: 1.0,
-            sigma: [sigma; 2],
-            ..GaussianBlur::default()
-        })
-    };
-    let noise = Augment::GaussianNoise(GaussianNoise { p: 1.0, std: 0.1 });
-    let zoom = Augment::ZoomScale(ZoomScale::default());
-    let kinds = [
-        vec![zoom.clone()],
-        vec![noise.clone()],
-        vec![blur(0.3)],
-        vec![blur(2.0)],
-        vec![zoom, blur(1.0), noise],
-    ];
-    for side in [96, 120, 128, 136, 140, 152, 160, 240] {
-        for augment in &kinds {
-            let config = ViewConfig {
-                side,
-                bands: BandChoice::List(vec![Band::B02, Band::B05]),
-                augment: Some(augment.clone()),
-                ..ViewConfig::default()
-            };
-            let augmenter = compiled(&config).unwrap();
-            let len = augmenter.view_len();
-            let mut scratch = Scratch::new();
-            let mut at = |offset: usize| {
-                let mut memory = vec![f32::NAN; len + 64];
-                let line = memory.as_ptr().align_offset(64);
-                let out = &mut memory[line + offset..][..len];
-                augmenter.render(&patch(), key(4), &mut scratch, out);
-                out.to_vec()
-            };
-            let aligned = at(0);
-            assert!(aligned.iter().all(|v| v.is_finite()), "{side} {augment:?}");
-            assert!(aligned == at(3), "{side} {augment:?}");
-        }
-    }
-}
-
 #[test]
 fn a_band_that_is_asked_for_many_times_is_the_same_each_time() {
     let config = ViewConfig {
