@@ -309,6 +309,7 @@ fn file_name(path: &Path) -> io::Result<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
     use std::sync::Barrier;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -390,6 +391,9 @@ mod tests {
         assert!(!path.exists());
         writer.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), piece.repeat(3));
+        // Room was reserved ahead; of that nothing is kept.
+        let (taken, needed) = (fs::metadata(&path).unwrap().blocks() * 512, 3 * piece.len());
+        assert!(taken < needed as u64 + (1 << 16), "{taken} for {needed}");
         let mut given_up = ObjectWriter::begin(&path).unwrap();
         given_up.write(b"other").unwrap();
         drop(given_up);

@@ -1,6 +1,8 @@
 //! A folder as a source: v1 (patch folders directly below), v2 (tile folders), or a folder above
 //! either; of Sentinel-2, reference maps, Sentinel-1, or all of them.
 
+mod contents;
+
 use std::ffi::OsString;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
@@ -12,8 +14,9 @@ use chipmill_schemas::patch_id::PatchId;
 use chipmill_schemas::s1::S1Id;
 use rayon::prelude::*;
 
-use super::{FileRole, Notes, RawFiles, RawPatch, missing_bands};
+use super::{Notes, RawFiles, RawPatch, missing_bands};
 use crate::IngestError;
+use contents::PatchFolders;
 
 /// How many folders deep a patch folder may lie: `source/BigEarthNet-S2/<tile>/<patch>`.
 const DEPTH: usize = 3;
@@ -69,18 +72,19 @@ impl Listing {
     pub(crate) fn of(root: &Path) -> Result<Self, IngestError> {
         let mut walk = Walk::default();
         walk.folder(root, 0)?;
-        let gather = |mut listing: Self, &(id, parent): &(PackedId, u32)| {
-            let found = list(&walk.parents, id, parent)?;
+        let gather = |(mut folders, mut listing): (PatchFolders, Self), &(id, parent): &_| {
+            let found = folders.list(&walk.parents, id, parent)?;
             listing.notes.merge(&found.notes);
             listing.patches.extend(found.patch);
             listing.maps.extend(found.map);
-            Ok(listing)
+            Ok((folders, listing))
         };
         // Pieces in order: rayon keeps it when it joins them.
         let listed: Result<Self, IngestError> = walk
             .patches
             .par_iter()
-            .try_fold(Self::default, gather)
+            .try_fold(Default::default, gather)
+            .map(|listed| listed.map(|(_, listing)| listing))
             .try_reduce(Self::default, |listing, after| Ok(listing.join(after)));
         let mut listing = listed?;
         listing.notes.merge(&walk.notes);
@@ -222,43 +226,4 @@ fn is_folder(entry: &DirEntry) -> Result<bool, IngestError> {
         return Ok(fs::metadata(&path).is_ok_and(|m| m.is_dir()));
     }
     Ok(kind.is_dir())
-}
-
-/// What a folder named like a patch holds.
-struct Found {
-    patch: Option<FolderPatch>,
-    map: Option<(PackedId, u32)>,
-    notes: Notes,
-}
-
-/// Lists one patch folder. One that holds files, but no band or label file, belongs to something else
-/// (such as the reference maps): it holds no patch.
-fn list(parents: &[PathBuf], packed: PackedId, parent: u32) -> Result<Found, IngestError> {
-    let id = packed.unpack();
-    let folder = parents[parent as usize].join(id.as_str());
-    let mut notes = Notes::default();
-    let mut found = [false; super::raw::FILES];
-    for entry in fs::read_dir(&folder).map_err(IngestError::reading(&folder))? {
-        let entry = entry.map_err(IngestError::reading(&folder))?;
-        match entry
-            .file_name()
-            .to_str()
-            .and_then(|n| FileRole::of(id.as_str(), n))
-        {
-            Some(role) => found[role.index()] = true,
-            None => notes.add("files not understood", &entry.path().display().to_string()),
-        }
-    }
-    let has_map = std::mem::take(&mut found[FileRole::ReferenceMap.index()]);
-    let map = has_map.then_some((packed, parent));
-    let empty = !has_map && notes == Notes::default();
-    let patch = (empty || found.contains(&true)).then(|| FolderPatch {
-        id: packed,
-        parent,
-        missing: Band::ALL
-            .into_iter()
-            .filter(|b| !found[b.index()])
-            .fold(0, |missing, band| missing | bit(band)),
-    });
-    Ok(Found { patch, map, notes })
 }

