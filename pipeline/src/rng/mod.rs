@@ -8,7 +8,7 @@
 mod normal;
 mod philox;
 
-pub(crate) use normal::{BLOCK as NORMALS, Normals};
+pub(crate) use normal::{BLOCK as NORMALS, Normals, RUN as NORMALS_RUN};
 pub use philox::philox;
 use philox::philox_rounds;
 

@@ -9,7 +9,7 @@ use crate::simd::{LANES, Lanes};
 pub(crate) const BLOCK: usize = 8 * LANES;
 
 /// Blocks that follow on one seed: as many as sixteen rows of 120 pixels have.
-const RUN: u32 = 15;
+pub(crate) const RUN: u32 = 15;
 
 /// Rounds of Philox for the seeds of pixels' numbers: the fewest that its authors found to pass all of
 /// `BigCrush` (table 2 of their paper); ten, as for everything else, are their margin of safety.
@@ -63,11 +63,18 @@ impl<L: Lanes> Normals<L> {
             self.seed(lanes);
         }
         self.block = self.block.wrapping_add(1);
-        let (first, second) = (self.word(lanes), self.word(lanes));
-        let ([a, b], [c, d]) = pairs(lanes, first, second);
-        let (first, second) = (self.word(lanes), self.word(lanes));
-        let ([e, f], [g, h]) = pairs(lanes, first, second);
-        [a, b, c, d, e, f, g, h]
+        let mut words = [lanes.splat_u(0); ABREAST];
+        for word in &mut words {
+            *word = self.word(lanes);
+        }
+        let radii = radii(lanes, words);
+        let (cosines, sines) = directions(lanes, words);
+        let mut normals = [lanes.splat(0.0); 8];
+        for k in 0..ABREAST {
+            normals[2 * k] = lanes.mul(radii[k], cosines[k]);
+            normals[2 * k + 1] = lanes.mul(radii[k], sines[k]);
+        }
+        normals
     }
 
     #[inline(always)]
@@ -100,16 +107,8 @@ impl<L: Lanes> Normals<L> {
 }
 
 /// Words that are worked on side by side: the steps of one depend on each other, so that a processor would wait
-/// for most of them, and two share the constants of every step.
-const ABREAST: usize = 2;
-
-#[inline(always)]
-fn pairs<L: Lanes>(lanes: L, first: L::U, second: L::U) -> ([L::F; 2], [L::F; 2]) {
-    let [r, s] = radii(lanes, [first, second]);
-    let ([c, d], [e, f]) = directions(lanes, [first, second]);
-    let pair = |r, cosine, sine| [lanes.mul(r, cosine), lanes.mul(r, sine)];
-    (pair(r, c, e), pair(s, d, f))
-}
+/// for most of them, and four share the constants of every step. [`Lanes::abreast`] keeps them side by side.
+const ABREAST: usize = 4;
 
 /// `c[0] + c[1] x + ...` of each `x`.
 #[inline(always)]
@@ -159,7 +158,8 @@ fn radii<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> [L::F; ABREAST] {
         let mantissa = lanes.add_u(lanes.and(above, lanes.splat_u(0x007F_FFFF)), root);
         *t = lanes.sub(lanes.as_floats(mantissa), lanes.splat(1.0));
     }
-    let mut radii = polynomials(lanes, t, &MINUS_TWICE_LN);
+    let t = lanes.abreast(t);
+    let mut radii = lanes.abreast(polynomials(lanes, t, &MINUS_TWICE_LN));
     for ((radius, exponent), t) in radii.iter_mut().zip(exponents).zip(t) {
         let series = lanes.mul(lanes.mul(t, t), *radius);
         let fraction = lanes.mul_add(t, lanes.splat(-2.0), series);
@@ -194,8 +194,9 @@ fn directions<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> ([L::F; ABREAST], [
         *angle = lanes.mul_add(turn, lanes.splat(SCALE), lanes.splat(HALF_STEP));
         *square = lanes.mul(*angle, *angle);
     }
-    let mut sines = polynomials(lanes, squares, &SINE);
-    let mut cosines = polynomials(lanes, squares, &COSINE);
+    let squares = lanes.abreast(squares);
+    let mut sines = lanes.abreast(polynomials(lanes, squares, &SINE));
+    let mut cosines = lanes.abreast(polynomials(lanes, squares, &COSINE));
     for ((sine, angle), (cosine, word)) in sines
         .iter_mut()
         .zip(angles)
@@ -280,7 +281,7 @@ mod tests {
         for word in [0, 1, 0x1FFF, 0x2000, 0x3FFF, 0x4000, 0x8000_0000, u32::MAX] {
             let radius = radii(Scalar, [[word; LANES]; ABREAST])[0][0];
             assert!((0.0..5.0).contains(&radius), "{word}: {radius}");
-            let ([cosine, _], [_, sine]) = directions(Scalar, [[word; LANES]; ABREAST]);
+            let ([cosine, ..], [.., sine]) = directions(Scalar, [[word; LANES]; ABREAST]);
             let length = sine[0] * sine[0] + cosine[0] * cosine[0];
             assert!((length - 1.0).abs() < 2e-5, "{word}");
         }

@@ -125,6 +125,13 @@ pub trait Lanes: Copy {
         sums
     }
 
+    /// The same values, all of which are there before anything is made of one of them: steps that depend on each other
+    /// then alternate with those of three others, and none waits for long.
+    #[inline(always)]
+    fn abreast(self, v: [Self::F; 4]) -> [Self::F; 4] {
+        v
+    }
+
     fn splat_u(self, x: u32) -> Self::U;
     fn load_u(self, from: &Row<u32>) -> Self::U;
     fn add_u(self, a: Self::U, b: Self::U) -> Self::U;

@@ -18,7 +18,7 @@ use super::ops::band_drop::drops;
 use super::ops::blur::{radius, sigma};
 use super::ops::jitter::{Drawn, Step};
 use super::{Augmenter, Scratch, crop};
-use crate::rng::{NORMALS, OpKey, ViewKey};
+use crate::rng::{NORMALS, NORMALS_RUN, OpKey, ViewKey};
 use crate::simd::Scalar;
 
 /// One band as rows of pixels.
@@ -349,11 +349,12 @@ fn noisy(noise: &GaussianNoise, image: &mut [Plane], draws: OpKey) {
     if !draws.stream(0).chance(noise.p) {
         return;
     }
-    // Every band begins a new block of numbers.
+    // Every band begins with a new seed of numbers.
     let pixels = image[0].len() * image[0].len();
     for (band, plane) in image.iter_mut().enumerate() {
         for (i, v) in plane.iter_mut().flatten().enumerate() {
-            let block = band * pixels.div_ceil(NORMALS) + i / NORMALS;
+            let run = NORMALS_RUN as usize;
+            let block = band * pixels.div_ceil(NORMALS).next_multiple_of(run) + i / NORMALS;
             let normals = draws.normals(Scalar, block as u32).next(Scalar).concat();
             *v += f64::from(noise.std) * f64::from(normals[i % NORMALS]);
         }

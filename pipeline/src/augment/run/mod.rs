@@ -18,7 +18,7 @@ use super::scratch::{Axes, Scratch};
 use super::stream::{LARGE, line_at, write};
 use super::{Augmenter, CustomView};
 use crate::element::Element;
-use crate::rng::{NORMALS, ViewKey};
+use crate::rng::{NORMALS, NORMALS_RUN, ViewKey};
 use crate::simd::{LANES, Row, Simd, fence};
 
 /// Pixels of every band that a pass over all bands works on at a time: with twelve bands 24 KiB.
@@ -263,9 +263,11 @@ fn apply(
     }
 }
 
-/// The block of normal numbers of a band's pixel `start`: every band begins a new block.
+/// The block of normal numbers of a band's pixel `start`: every band begins with a new seed, so that where rows
+/// are taken sixteen at a time no blocks are drawn only to be passed over.
 fn first_normals(band: usize, start: usize, pixels: usize) -> u32 {
-    let first = band * pixels.div_ceil(NORMALS) + start / NORMALS;
+    let blocks = pixels.div_ceil(NORMALS);
+    let first = band * blocks.next_multiple_of(NORMALS_RUN as usize) + start / NORMALS;
     u32::try_from(first).unwrap_or(u32::MAX)
 }
 
