@@ -152,7 +152,26 @@ impl Lanes for Avx512 {
             return super::outwards(self, values, place, weights);
         };
         let [before, here, behind]: &[Row<f32>; 3] = bytemuck::cast_ref(around);
-        let [before, here, behind] = [self.load(before), self.load(here), self.load(behind)];
+        let around = [self.load(before), self.load(here), self.load(behind)];
+        self.outwards_of(around, weights)
+    }
+
+    #[inline(always)]
+    fn pick(self, v: __m512, index: __m512i) -> __m512 {
+        vector!(_mm512_permutexvar_ps(index, v))
+    }
+
+    const SHIFTS: bool = true;
+
+    #[inline(always)]
+    fn outwards_of<const N: usize>(
+        self,
+        [before, here, behind]: [__m512; 3],
+        weights: &[__m512; N],
+    ) -> __m512 {
+        if N > 7 {
+            return self.splat(0.0);
+        }
         let (before, middle, behind) = (self.bits(before), self.bits(here), self.bits(behind));
         let mut sum = self.mul(here, weights[0]);
         macro_rules! pair {
@@ -161,6 +180,37 @@ impl Lanes for Avx512 {
                     let low = vector!(_mm512_alignr_epi32::<{ 16 - $k }>(middle, before));
                     let high = vector!(_mm512_alignr_epi32::<$k>(behind, middle));
                     let pair = self.add(self.as_floats(low), self.as_floats(high));
+                    sum = self.mul_add(pair, *weight, sum);
+                }
+            };
+        }
+        pair!(1);
+        pair!(2);
+        pair!(3);
+        pair!(4);
+        pair!(5);
+        pair!(6);
+        sum
+    }
+
+    /// Half of the shifts by loads: registers and memory are busy for half the time that either would be alone.
+    #[inline(always)]
+    fn outwards_from<const N: usize>(
+        self,
+        [before, here]: [__m512; 2],
+        values: &[f32; LANES + 6],
+        weights: &[__m512; N],
+    ) -> __m512 {
+        if N > 7 {
+            return self.splat(0.0);
+        }
+        let (before, middle) = (self.bits(before), self.bits(here));
+        let mut sum = self.mul(here, weights[0]);
+        macro_rules! pair {
+            ($k:literal) => {
+                if let (Some(weight), Some(high)) = (weights.get($k), values[$k..].first_chunk()) {
+                    let low = vector!(_mm512_alignr_epi32::<{ 16 - $k }>(middle, before));
+                    let pair = self.add(self.as_floats(low), self.load(high));
                     sum = self.mul_add(pair, *weight, sum);
                 }
             };

@@ -99,6 +99,42 @@ pub trait Lanes: Copy {
         outwards(self, values, place, weights)
     }
 
+    /// Whether [`Self::outwards_of`] is faster than reading the values again from memory.
+    const SHIFTS: bool = false;
+
+    /// [`Self::outwards`] of sixteen values, with those before and behind them; 0 for more than 7 weights.
+    #[inline(always)]
+    fn outwards_of<const N: usize>(self, around: [Self::F; 3], weights: &[Self::F; N]) -> Self::F {
+        let mut values = [0.0; 3 * LANES];
+        for (v, to) in around.into_iter().zip(values.as_chunks_mut().0) {
+            self.store(v, to);
+        }
+        self.outwards(&values, LANES, weights)
+    }
+
+    /// [`Self::outwards`] of the first sixteen of `values`, which are `here`, with those before them in a register and
+    /// those behind them in memory; 0 for more than 7 weights.
+    #[inline(always)]
+    fn outwards_from<const N: usize>(
+        self,
+        [before, here]: [Self::F; 2],
+        values: &[f32; LANES + 6],
+        weights: &[Self::F; N],
+    ) -> Self::F {
+        let mut behind = [0.0; LANES];
+        behind[..6].copy_from_slice(&values[LANES..]);
+        self.outwards_of([before, here, self.load(&behind)], weights)
+    }
+
+    /// Lane `index[l]` of `v` in lane `l`, with indices below 16.
+    #[inline(always)]
+    fn pick(self, v: Self::F, index: Self::U) -> Self::F {
+        let (mut values, mut places) = ([0.0; LANES], [0.0; LANES]);
+        self.store(v, &mut values);
+        self.store(self.as_floats(index), &mut places);
+        self.load(&places.map(|place| values[place.to_bits() as usize % LANES]))
+    }
+
     /// Two sums over the first vectors of rows, which are `len` vectors each: of the `2 N - 1` around row `N - 1` and
     /// of those around row `N`, from the middle outwards as [`Self::outwards`] has it. 0 where there are fewer
     /// than `2 N`.

@@ -169,6 +169,29 @@ kernel! {
 }
 
 kernel! {
+    /// Sums outwards from the middle of three vectors, from registers and from memory, and that vector's lanes in
+    /// another order.
+    fn shifted(lanes, values: &[f32; 48], weights: &[f32; 7], order: &Row<u32>) -> [Row<f32>; 3] {
+        let mut w = [lanes.splat(0.0); 7];
+        for (to, from) in w.iter_mut().zip(weights) {
+            *to = lanes.splat(*from);
+        }
+        let mut vectors = [lanes.splat(0.0); 3];
+        for (v, row) in vectors.iter_mut().zip(values.as_chunks().0) {
+            *v = lanes.load(row);
+        }
+        let mut out = [[0.0; LANES]; 3];
+        let [before, here, _] = vectors;
+        lanes.store(lanes.outwards_of(vectors, &w), &mut out[0]);
+        if let Some(window) = values[LANES..].first_chunk() {
+            lanes.store(lanes.outwards_from([before, here], window, &w), &mut out[1]);
+        }
+        lanes.store(lanes.pick(here, lanes.load_u(order)), &mut out[2]);
+        out
+    }
+}
+
+kernel! {
     fn joined(lanes, a: &Row<f32>, b: &Row<f32>) -> [Row<f32>; 2] {
         let mut out = [[0.0; LANES]; 2];
         lanes.store(lanes.join(lanes.load(a), lanes.load(b)), &mut out[0]);
@@ -326,6 +349,25 @@ proptest! {
         let expected = [1, 4, 7].map(|count| std::array::from_fn(|l| sum(l, count)));
         for path in paths() {
             prop_assert_eq!(around(path, &values, place, &weights), expected);
+        }
+    }
+
+    #[test]
+    fn sums_outwards_are_the_same_from_registers_and_lanes_are_picked_by_their_indices(
+        values in prop::collection::vec(-1.0_f32..1.0, 48),
+        order in prop::collection::vec(0_u32..16, 16),
+    ) {
+        let values: [f32; 48] = values.try_into().unwrap();
+        let order: [u32; LANES] = order.try_into().unwrap();
+        let weights = [0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01];
+        let sum = |l: usize| {
+            let pair = |k: usize| values[LANES + l - k] + values[LANES + l + k];
+            (1..7).fold(values[LANES + l] * 0.4, |s, k| pair(k).mul_add(weights[k], s))
+        };
+        let sums = std::array::from_fn(sum);
+        let picked = order.map(|lane| values[LANES + lane as usize]);
+        for path in paths() {
+            prop_assert_eq!(shifted(path, &values, &weights, &order), [sums, sums, picked]);
         }
     }
 

@@ -211,6 +211,26 @@ fn blur_agrees_at_both_borders_and_every_radius() {
 }
 
 #[test]
+fn blur_agrees_where_it_reaches_no_neighbour_and_where_the_view_is_worked_on_afterwards() {
+    for sigma in [[0.1, 0.12], [0.16, 0.3], [0.1, 2.0]] {
+        let blur = GaussianBlur {
+            p: 1.0,
+            sigma,
+            ..GaussianBlur::default()
+        };
+        let config = ViewConfig {
+            bands: BandChoice::List(vec![Band::B04]),
+            ..with(
+                120,
+                NamedBands::All,
+                vec![Augment::GaussianBlur(blur), Augment::Rot90(Rot90 {})],
+            )
+        };
+        compare(&config, &patch(5), (0..3).map(|seed| key(seed, 0)));
+    }
+}
+
+#[test]
 fn presets_agree_on_all_bands() {
     for preset in Preset::ALL {
         for (side, seeds) in [(120, 2), (32, 12)] {

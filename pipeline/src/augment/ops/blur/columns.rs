@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{HalfKernel, splats};
+use super::{HalfKernel, MOST_WEIGHTS, splats};
 use crate::augment::resample::stride;
 use crate::augment::stream::{Lines, Sink, line_at, lines_of, write_values};
 use crate::element::Element;
@@ -21,9 +21,15 @@ kernel! {
         outputs: usize,
         out: &mut [f32],
     ) {
-        for o in (0..outputs).step_by(2) {
-            blurred_rows(lanes, rows, side, kernel, o..outputs.min(o + 2), out);
-        }
+        of_known_length!(
+            kernel,
+            |weights| for o in (0..outputs).step_by(2) {
+                columns(lanes, rows, weights, o..outputs.min(o + 2), side, out);
+            },
+            else for o in 0..outputs {
+                many_columns(lanes, rows, kernel.weights(), o, side, out);
+            }
+        );
     }
 }
 
@@ -49,16 +55,28 @@ kernel! {
             && let Some(lines) = lines_of(&mut out[start..outputs.end * side])
         {
             let mut lines = Lines::<L, E>::new(lines);
-            for o in (0..outputs.len()).step_by(2) {
-                let rows = &rows[o * stride(side)..];
-                streamed_rows(lanes, rows, side, kernel, &mut block[porch..], &mut lines);
-            }
-            return;
+            let memory = &mut block[porch..];
+            return of_known_length!(
+                kernel,
+                |weights| for o in (0..outputs.len()).step_by(2) {
+                    let rows = &rows[o * stride(side)..];
+                    streamed_pair(lanes, rows, weights, side, memory, &mut lines);
+                },
+                // None that `is_gapless` is true of.
+                else {}
+            );
         }
         let mut from = line_at(out, start);
         let count = outputs.len();
         for o in (0..count).step_by(2) {
-            blurred_rows(lanes, rows, side, kernel, o..count.min(o + 2), &mut block[porch..]);
+            let (two, made) = (o..count.min(o + 2), &mut block[porch..]);
+            of_known_length!(
+                kernel,
+                |weights| columns(lanes, rows, weights, two, side, made),
+                else for o in two {
+                    many_columns(lanes, rows, kernel.weights(), o, side, made);
+                }
+            );
             // One pair later than it is made: loads that take from several stores have to wait for
             // them.
             let to = line_at(out, start + o * side);
@@ -72,9 +90,6 @@ kernel! {
     }
 }
 
-/// Weights of the largest kernel that [`streamed_rows`] knows.
-const MOST_WEIGHTS: usize = 7;
-
 /// Whether rows can be written two by two, in whole vectors.
 fn is_gapless(side: usize, kernel: &HalfKernel, outputs: &Range<usize>) -> bool {
     let pairs = outputs.start.is_multiple_of(2) && outputs.len().is_multiple_of(2);
@@ -85,45 +100,21 @@ fn is_gapless(side: usize, kernel: &HalfKernel, outputs: &Range<usize>) -> bool 
 /// Two rows that follow one another, from registers to where they go: a load of what has been stored across two of
 /// its vectors waits for all that was streamed before.
 #[inline(always)]
-fn streamed_rows<L: Lanes>(
+fn streamed_pair<L: Lanes, const N: usize>(
     lanes: L,
     rows: &[f32],
+    weights: [f32; N],
     side: usize,
-    kernel: &HalfKernel,
     memory: &mut [f32],
     to: &mut impl Sink<L>,
 ) {
-    let rows = rows.as_chunks().0;
-    let memory = &mut memory.as_chunks_mut().0[..stride(side) / LANES];
-    match *kernel.weights() {
-        [w0] => pair(lanes, rows, [w0], side, memory, to),
-        [w0, w1] => pair(lanes, rows, [w0, w1], side, memory, to),
-        [w0, w1, w2] => pair(lanes, rows, [w0, w1, w2], side, memory, to),
-        [w0, w1, w2, w3] => pair(lanes, rows, [w0, w1, w2, w3], side, memory, to),
-        [w0, w1, w2, w3, w4] => pair(lanes, rows, [w0, w1, w2, w3, w4], side, memory, to),
-        [w0, w1, w2, w3, w4, w5] => pair(lanes, rows, [w0, w1, w2, w3, w4, w5], side, memory, to),
-        [w0, w1, w2, w3, w4, w5, w6] => {
-            pair(lanes, rows, [w0, w1, w2, w3, w4, w5, w6], side, memory, to);
-        }
-        // None that `is_gapless` is true of.
-        _ => {}
-    }
-}
-
-#[inline(always)]
-fn pair<L: Lanes, const N: usize>(
-    lanes: L,
-    rows: &[Row<f32>],
-    weights: [f32; N],
-    side: usize,
-    seconds: &mut [Row<f32>],
-    to: &mut impl Sink<L>,
-) {
     let splats = splats(lanes, weights);
+    let rows = rows.as_chunks().0;
+    let seconds = &mut memory.as_chunks_mut().0[..stride(side) / LANES];
     let len = seconds.len();
     let mut end = lanes.splat(0.0);
     for (j, to_second) in seconds.iter_mut().enumerate() {
-        let [first, second] = lanes.middle_out(&rows[j..], len, &splats);
+        let [first, second] = middle_out(lanes, &rows[j..], len, &splats);
         lanes.store(second, to_second);
         if (j + 1) * LANES <= side {
             to.put(lanes, first);
@@ -144,56 +135,21 @@ fn pair<L: Lanes, const N: usize>(
     }
 }
 
-/// One row, or two that follow one another.
+/// Vectors of a row of 113 to 128 values, which most views have.
+const USUAL: usize = 8;
+
+/// [`Lanes::middle_out`] with a constant distance where it can be: otherwise every row has an address of its own,
+/// and they are more than there are registers.
 #[inline(always)]
-fn blurred_rows<L: Lanes>(
+fn middle_out<L: Lanes, const N: usize>(
     lanes: L,
-    rows: &[f32],
-    side: usize,
-    kernel: &HalfKernel,
-    outputs: Range<usize>,
-    out: &mut [f32],
-) {
-    let stride = stride(side);
-    let count = outputs.len() + 2 * kernel.radius;
-    let rows = rows[outputs.start * stride..][..count * stride]
-        .as_chunks()
-        .0;
-    let out = &mut out[outputs.start * side..];
-    match *kernel.weights() {
-        [w0] => columns(lanes, rows, [w0], outputs.len(), side, out),
-        [w0, w1] => columns(lanes, rows, [w0, w1], outputs.len(), side, out),
-        [w0, w1, w2] => columns(lanes, rows, [w0, w1, w2], outputs.len(), side, out),
-        [w0, w1, w2, w3] => columns(lanes, rows, [w0, w1, w2, w3], outputs.len(), side, out),
-        [w0, w1, w2, w3, w4] => {
-            columns(lanes, rows, [w0, w1, w2, w3, w4], outputs.len(), side, out);
-        }
-        [w0, w1, w2, w3, w4, w5] => {
-            columns(
-                lanes,
-                rows,
-                [w0, w1, w2, w3, w4, w5],
-                outputs.len(),
-                side,
-                out,
-            );
-        }
-        [w0, w1, w2, w3, w4, w5, w6] => {
-            columns(
-                lanes,
-                rows,
-                [w0, w1, w2, w3, w4, w5, w6],
-                outputs.len(),
-                side,
-                out,
-            );
-        }
-        _ => {
-            for o in 0..outputs.len() {
-                let (rows, out) = (&rows[o * stride / LANES..], &mut out[o * side..]);
-                many_columns(lanes, rows, kernel.weights(), &mut out[..stride]);
-            }
-        }
+    rows: &[Row<f32>],
+    len: usize,
+    weights: &[L::F; N],
+) -> [L::F; 2] {
+    match len {
+        USUAL => lanes.middle_out(rows, USUAL, weights),
+        _ => lanes.middle_out(rows, len, weights),
     }
 }
 
@@ -202,20 +158,22 @@ fn blurred_rows<L: Lanes>(
 #[inline(always)]
 fn columns<L: Lanes, const N: usize>(
     lanes: L,
-    rows: &[Row<f32>],
+    rows: &[f32],
     weights: [f32; N],
-    outputs: usize,
+    outputs: Range<usize>,
     side: usize,
     out: &mut [f32],
 ) {
+    if outputs.len() < 2 {
+        return many_columns(lanes, rows, &weights, outputs.start, side, out);
+    }
     let splats = splats(lanes, weights);
     let len = stride(side) / LANES;
-    if outputs < 2 {
-        return many_columns(lanes, rows, &weights, &mut out[..len * LANES]);
-    }
+    let rows = &rows.as_chunks().0[outputs.start * len..];
+    let out = &mut out[outputs.start * side..];
     // From the end: the first row's last vector reaches into the second, which comes on top.
     for j in (0..len).rev() {
-        let [first, second] = lanes.middle_out(&rows[j..], len, &splats);
+        let [first, second] = middle_out(lanes, &rows[j..], len, &splats);
         put(lanes, first, out, j * LANES);
         put(lanes, second, out, side + j * LANES);
     }
@@ -228,10 +186,19 @@ fn put<L: Lanes>(lanes: L, v: L::F, out: &mut [f32], place: usize) {
     }
 }
 
+/// Output row `output` with any number of weights.
 #[inline(always)]
-fn many_columns<L: Lanes>(lanes: L, rows: &[Row<f32>], weights: &[f32], out: &mut [f32]) {
-    let out = out.as_chunks_mut().0;
-    let (len, radius) = (out.len(), weights.len() - 1);
+fn many_columns<L: Lanes>(
+    lanes: L,
+    rows: &[f32],
+    weights: &[f32],
+    output: usize,
+    side: usize,
+    out: &mut [f32],
+) {
+    let (len, radius) = (stride(side) / LANES, weights.len() - 1);
+    let rows = &rows.as_chunks().0[output * len..];
+    let out = &mut out[output * side..].as_chunks_mut().0[..len];
     for (j, to) in out.iter_mut().enumerate() {
         let mut sum = lanes.mul(lanes.load(&rows[radius * len + j]), lanes.splat(weights[0]));
         for (k, &weight) in weights.iter().enumerate().skip(1) {

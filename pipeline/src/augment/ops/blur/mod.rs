@@ -1,5 +1,26 @@
 //! Separable Gaussian blur: along rows ([`rows`]), then along columns ([`columns`]).
 
+/// Does something with a kernel's weights as an array of as many, up to [`MOST_WEIGHTS`], or something else: what
+/// is known to the compiler stays in registers.
+macro_rules! of_known_length {
+    ($kernel:expr, |$weights:ident| $known:expr, else $other:expr) => {
+        match *$kernel.weights() {
+            [a] => of_known_length!(@ $weights, [a], $known),
+            [a, b] => of_known_length!(@ $weights, [a, b], $known),
+            [a, b, c] => of_known_length!(@ $weights, [a, b, c], $known),
+            [a, b, c, d] => of_known_length!(@ $weights, [a, b, c, d], $known),
+            [a, b, c, d, e] => of_known_length!(@ $weights, [a, b, c, d, e], $known),
+            [a, b, c, d, e, f] => of_known_length!(@ $weights, [a, b, c, d, e, f], $known),
+            [a, b, c, d, e, f, g] => of_known_length!(@ $weights, [a, b, c, d, e, f, g], $known),
+            _ => $other,
+        }
+    };
+    (@ $weights:ident, $array:expr, $known:expr) => {{
+        let $weights = $array;
+        $known
+    }};
+}
+
 mod columns;
 mod rows;
 
@@ -13,6 +34,8 @@ pub(crate) use rows::{line_len, rows_for};
 
 /// Weights up to this are left out: they are lost in the rounding of `f32` sums.
 const UNSEEN: f32 = 1e-9;
+/// The most weights that have code of their own; as many as [`Lanes::outwards_of`] takes.
+const MOST_WEIGHTS: usize = 7;
 /// Largest radius, that of a view of 240 pixels a side.
 const FARTHEST: usize = 12;
 

@@ -2,7 +2,7 @@
 
 use chipmill_schemas::augment::Border;
 
-use super::{HalfKernel, splats};
+use super::{HalfKernel, MOST_WEIGHTS, splats};
 use crate::augment::resample::stride;
 use crate::simd::{LANES, Lanes, Row, Simd, kernel};
 
@@ -36,22 +36,11 @@ kernel! {
         out: &mut [f32],
     ) {
         let border = kernel.border;
-        match *kernel.weights() {
-            [w0] => blur_all(lanes, plane, side, [w0], border, line, out),
-            [w0, w1] => blur_all(lanes, plane, side, [w0, w1], border, line, out),
-            [w0, w1, w2] => blur_all(lanes, plane, side, [w0, w1, w2], border, line, out),
-            [w0, w1, w2, w3] => blur_all(lanes, plane, side, [w0, w1, w2, w3], border, line, out),
-            [w0, w1, w2, w3, w4] => {
-                blur_all(lanes, plane, side, [w0, w1, w2, w3, w4], border, line, out);
-            }
-            [w0, w1, w2, w3, w4, w5] => {
-                blur_all(lanes, plane, side, [w0, w1, w2, w3, w4, w5], border, line, out);
-            }
-            [w0, w1, w2, w3, w4, w5, w6] => {
-                blur_all(lanes, plane, side, [w0, w1, w2, w3, w4, w5, w6], border, line, out);
-            }
-            _ => blur_all(lanes, plane, side, kernel.weights, border, line, out),
-        }
+        of_known_length!(
+            kernel,
+            |weights| blur_all(lanes, plane, side, weights, border, line, out),
+            else blur_all(lanes, plane, side, kernel.weights, border, line, out)
+        );
     }
 }
 
@@ -66,11 +55,18 @@ fn blur_all<L: Lanes, const N: usize>(
     line: &mut [f32],
     out: &mut [f32],
 ) {
-    let line = &mut line[..line_len(side)];
-    line.fill(0.0);
     let weights = splats(lanes, weights);
     let outputs = out.chunks_exact_mut(stride(side));
     let outputs = plane.chunks_exact(side).zip(outputs);
+    if L::SHIFTS && N <= MOST_WEIGHTS && side >= LANES {
+        let edges = Edges::new(lanes, side, border);
+        for (values, out) in outputs {
+            shifted_row(lanes, values, &weights, &edges, out.as_chunks_mut().0);
+        }
+        return;
+    }
+    let line = &mut line[..line_len(side)];
+    line.fill(0.0);
     if side < ENDS[1] {
         for (values, out) in outputs {
             let out = out.as_chunks_mut().0;
@@ -84,6 +80,127 @@ fn blur_all<L: Lanes, const N: usize>(
     for (values, out) in outputs {
         lay_ends(values, N - 1, border, ends);
         row(lanes, values, &weights, ends, out.as_chunks_mut().0);
+    }
+}
+
+/// What is beyond the borders, picked from the vectors beside them.
+struct Edges<L: Lanes> {
+    /// Before the first vector, from that.
+    before: Edge<L>,
+    /// The last vector, where it is not full, from the last sixteen values.
+    last: Edge<L>,
+    /// Behind the last vector, from the last sixteen values.
+    behind: Edge<L>,
+}
+
+/// Where lanes are picked from, and which of them are kept.
+struct Edge<L: Lanes> {
+    index: L::U,
+    kept: L::U,
+}
+
+impl<L: Lanes> Edges<L> {
+    #[inline(always)]
+    fn new(lanes: L, side: usize, border: Border) -> Self {
+        // Values in the last vector.
+        let count = (side - 1) % LANES + 1;
+        let [mut before, mut last, mut behind] = [[0; LANES]; 3];
+        for l in 0..LANES {
+            // Mirrored at the first value, and at the last, which is the last of sixteen.
+            before[l] = (LANES - l) % LANES;
+            last[l] = match l < count {
+                true => LANES - count + l,
+                false => LANES - 2 + count - l,
+            };
+            behind[l] = (count + LANES - 2).saturating_sub(LANES + l);
+        }
+        Self {
+            before: Edge::new(lanes, &before, 0, border),
+            last: Edge::new(lanes, &last, count, border),
+            behind: Edge::new(lanes, &behind, 0, border),
+        }
+    }
+}
+
+impl<L: Lanes> Edge<L> {
+    /// Of which so many are values, and the others beyond the border.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "indices of lanes")]
+    fn new(lanes: L, index: &Row<usize>, values: usize, border: Border) -> Self {
+        let mut kept = [u32::MAX; LANES];
+        if border == Border::Zero {
+            kept[values..].fill(0);
+        }
+        Self {
+            index: lanes.load_u(&index.map(|lane| lane as u32)),
+            kept: lanes.load_u(&kept),
+        }
+    }
+
+    #[inline(always)]
+    fn of(&self, lanes: L, v: L::F) -> L::F {
+        let picked = lanes.bits(lanes.pick(v, self.index));
+        lanes.as_floats(lanes.and(picked, self.kept))
+    }
+}
+
+/// A row of sixteen values or more.
+#[inline(always)]
+fn shifted_row<L: Lanes, const N: usize>(
+    lanes: L,
+    values: &[f32],
+    weights: &[L::F; N],
+    edges: &Edges<L>,
+    out: &mut [Row<f32>],
+) {
+    let full = values.as_chunks().0;
+    let (Some(first), Some(end)) = (full.first(), values.last_chunk()) else {
+        return;
+    };
+    let end = lanes.load(end);
+    let mut before = edges.before.of(lanes, lanes.load(first));
+    let mut done = 0;
+    while let Some((window, out)) = window(values, done).zip(out.get_mut(done)) {
+        let here = first_of(lanes, window);
+        lanes.store(lanes.outwards_from([before, here], window, weights), out);
+        before = here;
+        done += 1;
+    }
+    // What is behind the others is beyond the border, or too near to it to be read from memory.
+    for j in done..out.len() {
+        let here = vector(lanes, full, j, &edges.last, end);
+        let behind = match j + 1 < out.len() {
+            true => vector(lanes, full, j + 1, &edges.last, end),
+            false => edges.behind.of(lanes, end),
+        };
+        lanes.store(
+            lanes.outwards_of([before, here, behind], weights),
+            &mut out[j],
+        );
+        before = here;
+    }
+}
+
+/// Vector `j` of a row: one of the full ones, or the last.
+#[inline(always)]
+fn vector<L: Lanes>(lanes: L, full: &[Row<f32>], j: usize, last: &Edge<L>, end: L::F) -> L::F {
+    match full.get(j) {
+        Some(row) => lanes.load(row),
+        None => last.of(lanes, end),
+    }
+}
+
+/// Vector `j` with the six values behind it.
+#[inline(always)]
+fn window(values: &[f32], j: usize) -> Option<&[f32; LANES + 6]> {
+    values.get(j * LANES..)?.first_chunk()
+}
+
+#[inline(always)]
+fn first_of<L: Lanes>(lanes: L, window: &[f32; LANES + 6]) -> L::F {
+    match window.first_chunk() {
+        Some(row) => lanes.load(row),
+        None => lanes.splat(0.0),
     }
 }
 
@@ -156,7 +273,8 @@ fn row<L: Lanes, const N: usize>(
 /// with what is beyond the border: the first is as far above the first output as the kernel reaches.
 ///
 /// `rows` holds those for the outputs before, which end where these begin; what both need is not made
-/// again. `plane` is untouched from row `outputs.start` on.
+/// again. `plane` is untouched from row `outputs.start + 1` on: the last vector of the row above may have reached
+/// into row `outputs.start`, which is why one row below the outputs is always made with them.
 pub(crate) fn rows_for(
     simd: Simd,
     (plane, side): (&[f32], usize),
@@ -167,14 +285,15 @@ pub(crate) fn rows_for(
     rows: &mut [f32],
 ) {
     let (stride, radius) = (stride(side), kernel.radius);
+    let ahead = radius.max(1);
     let mut next = 0;
     if outputs.start > 0 {
-        rows.copy_within(before * stride..(before + 2 * radius) * stride, 0);
-        next = outputs.start + radius;
+        rows.copy_within(before * stride..(before + radius + ahead) * stride, 0);
+        next = outputs.start + ahead;
     }
     // Row `y` of the plane is row `y + radius - outputs.start` here.
     let place = |y: usize| (y + radius - outputs.start) * stride;
-    let end = (outputs.end + radius).min(side);
+    let end = (outputs.end + ahead).min(side);
     if next < end {
         let plane = &plane[next * side..end * side];
         blur_rows(simd, plane, side, kernel, line, &mut rows[place(next)..]);
