@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{PORCH, Run, SPAN, apply, block_rows, first_normals, plane_len};
-use crate::augment::ops::blur::{blur_columns, blur_columns_to_view, rows_for};
+use crate::augment::ops::blur::{blur_along_rows, blur_columns, blur_columns_to_view};
 use crate::augment::ops::noise::add_noise_to_view;
 use crate::augment::ops::pointwise::total;
 use crate::augment::program::{Action, Pass, Source, Step};
@@ -62,16 +62,13 @@ impl<'a, E: Element> Run<'a, E> {
         }
     }
 
-    /// Prepares, where a span of blocks begins, the rows that its columns are made from.
+    /// Prepares the rows that columns are made from: of a raster where a span of blocks begins, of a blur all at
+    /// once, since each is needed for many outputs.
     fn along_rows(&mut self, pass: &Pass, block: &Block) {
         let (side, first) = (self.side(), block.rows.start);
         let span = span_rows(side);
-        if !first.is_multiple_of(span) {
-            return;
-        }
-        let outputs = first..(first + span).min(side);
         match &pass.source {
-            Source::Native { .. } => {
+            Source::Native { .. } if first.is_multiple_of(span) => {
                 let (raster, group) = self.raster(block.band);
                 let Scratch {
                     axes,
@@ -80,11 +77,11 @@ impl<'a, E: Element> Run<'a, E> {
                     ..
                 } = &mut *self.scratch;
                 let Axes { y, x, across } = &axes[group];
-                let inputs = y.inputs(outputs);
+                let inputs = y.inputs(first..(first + span).min(side));
                 *top = inputs.start;
                 raster.along_rows(self.simd, inputs, (x, across), resample);
             }
-            Source::Blur(kernel) => {
+            Source::Blur(kernel) if first == 0 => {
                 let Scratch {
                     planes,
                     resample,
@@ -93,10 +90,9 @@ impl<'a, E: Element> Run<'a, E> {
                 } = &mut *self.scratch;
                 let len = plane_len(side);
                 let plane = &planes[block.slot * len..][..side * side];
-                let rows = &mut resample.rows;
-                rows_for(self.simd, (plane, side), kernel, outputs, span, line, rows);
+                blur_along_rows(self.simd, plane, side, kernel, line, &mut resample.rows);
             }
-            Source::Planes => {}
+            _ => {}
         }
     }
 
@@ -258,8 +254,7 @@ impl Inputs<'_> {
                 }
             }
             Source::Blur(kernel) => {
-                let within = rows.start % span_rows(self.side);
-                let from = &self.rows[within * stride(self.side)..];
+                let from = &self.rows[rows.start * stride(self.side)..];
                 let side = self.side;
                 if at_once {
                     blur_columns_to_view(

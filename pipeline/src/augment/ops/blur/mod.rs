@@ -30,7 +30,7 @@ use crate::math::exp;
 use crate::rng::OpKey;
 use crate::simd::Lanes;
 pub(crate) use columns::{blur_columns, blur_columns_to_view};
-pub(crate) use rows::{line_len, rows_for};
+pub(crate) use rows::{blur_along_rows, line_len};
 
 /// Weights up to this are left out: they are lost in the rounding of `f32` sums.
 const UNSEEN: f32 = 1e-9;

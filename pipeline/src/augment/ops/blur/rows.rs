@@ -269,49 +269,24 @@ fn row<L: Lanes, const N: usize>(
     }
 }
 
-/// The rows of a plane of `side` rows that a blur of the rows `outputs` reads, blurred along themselves,
-/// with what is beyond the border: the first is as far above the first output as the kernel reaches.
-///
-/// `rows` holds those for the outputs before, which end where these begin; what both need is not made
-/// again. `plane` is untouched from row `outputs.start + 1` on: the last vector of the row above may have reached
-/// into row `outputs.start`, which is why one row below the outputs is always made with them.
-pub(crate) fn rows_for(
+/// Blurs all rows of a plane of `side` x `side` values along themselves. `rows` then holds them, [`stride`] values
+/// each, with as many beyond the borders as the kernel reaches.
+pub(crate) fn blur_along_rows(
     simd: Simd,
-    (plane, side): (&[f32], usize),
+    plane: &[f32],
+    side: usize,
     kernel: &HalfKernel,
-    outputs: std::ops::Range<usize>,
-    before: usize,
     line: &mut [f32],
     rows: &mut [f32],
 ) {
     let (stride, radius) = (stride(side), kernel.radius);
-    let ahead = radius.max(1);
-    let mut next = 0;
-    if outputs.start > 0 {
-        rows.copy_within(before * stride..(before + radius + ahead) * stride, 0);
-        next = outputs.start + ahead;
-    }
-    // Row `y` of the plane is row `y + radius - outputs.start` here.
-    let place = |y: usize| (y + radius - outputs.start) * stride;
-    let end = (outputs.end + ahead).min(side);
-    if next < end {
-        let plane = &plane[next * side..end * side];
-        blur_rows(simd, plane, side, kernel, line, &mut rows[place(next)..]);
-    }
+    // Row `y` of the plane is row `y + radius` here.
+    let place = |y: usize| (y + radius) * stride;
+    blur_rows(simd, plane, side, kernel, line, &mut rows[place(0)..]);
     for k in 1..=radius {
-        if outputs.start == 0 {
-            beyond(kernel.border, place(0) - k * stride, place(k), stride, rows);
-        }
-        let below = side - 1 + k;
-        if (next.max(side)..outputs.end + radius).contains(&below) {
-            beyond(
-                kernel.border,
-                place(below),
-                place(side - 1 - k),
-                stride,
-                rows,
-            );
-        }
+        let (above, below) = (place(0) - k * stride, place(side - 1 + k));
+        beyond(kernel.border, above, place(k), stride, rows);
+        beyond(kernel.border, below, place(side - 1 - k), stride, rows);
     }
 }
 
