@@ -26,6 +26,24 @@ macro_rules! vector {
     };
 }
 
+/// A sum outwards of up to 7 weights: values before by shifts of registers, those `K` behind as `$high` gives them.
+macro_rules! outwards {
+    ($lanes:ident, [$before:ident, $here:ident], $weights:ident, $k:ident => $high:expr) => {
+        outwards!(@ $lanes, $before, $here, $weights, $k, $high, 1 2 3 4 5 6)
+    };
+    (@ $lanes:ident, $before:ident, $here:ident, $weights:ident, $k:ident, $high:expr, $($n:literal)*) => {{
+        let (before, middle) = ($lanes.bits($before), $lanes.bits($here));
+        let mut sum = $lanes.mul($here, $weights[0]);
+        $(if let Some(weight) = $weights.get($n) {
+            const $k: i32 = $n;
+            let low = vector!(_mm512_alignr_epi32::<{ 16 - $n }>(middle, before));
+            let pair = $lanes.add($lanes.as_floats(low), $high);
+            sum = $lanes.mul_add(pair, *weight, sum);
+        })*
+        sum
+    }};
+}
+
 /// Four registers through a place that the compiler cannot look into: it would put what is done to one of them
 /// after what is done to another, since that takes fewer registers.
 #[inline]
@@ -172,25 +190,10 @@ impl Lanes for Avx512 {
         if N > 7 {
             return self.splat(0.0);
         }
-        let (before, middle, behind) = (self.bits(before), self.bits(here), self.bits(behind));
-        let mut sum = self.mul(here, weights[0]);
-        macro_rules! pair {
-            ($k:literal) => {
-                if let Some(weight) = weights.get($k) {
-                    let low = vector!(_mm512_alignr_epi32::<{ 16 - $k }>(middle, before));
-                    let high = vector!(_mm512_alignr_epi32::<$k>(behind, middle));
-                    let pair = self.add(self.as_floats(low), self.as_floats(high));
-                    sum = self.mul_add(pair, *weight, sum);
-                }
-            };
-        }
-        pair!(1);
-        pair!(2);
-        pair!(3);
-        pair!(4);
-        pair!(5);
-        pair!(6);
-        sum
+        let (middle, behind) = (self.bits(here), self.bits(behind));
+        outwards!(self, [before, here], weights, K => {
+            self.as_floats(vector!(_mm512_alignr_epi32::<K>(behind, middle)))
+        })
     }
 
     /// Half of the shifts by loads: registers and memory are busy for half the time that either would be alone.
@@ -204,24 +207,10 @@ impl Lanes for Avx512 {
         if N > 7 {
             return self.splat(0.0);
         }
-        let (before, middle) = (self.bits(before), self.bits(here));
-        let mut sum = self.mul(here, weights[0]);
-        macro_rules! pair {
-            ($k:literal) => {
-                if let (Some(weight), Some(high)) = (weights.get($k), values[$k..].first_chunk()) {
-                    let low = vector!(_mm512_alignr_epi32::<{ 16 - $k }>(middle, before));
-                    let pair = self.add(self.as_floats(low), self.load(high));
-                    sum = self.mul_add(pair, *weight, sum);
-                }
-            };
-        }
-        pair!(1);
-        pair!(2);
-        pair!(3);
-        pair!(4);
-        pair!(5);
-        pair!(6);
-        sum
+        outwards!(self, [before, here], weights, K => match values[K as usize..].first_chunk() {
+            Some(high) => self.load(high),
+            None => self.splat(0.0),
+        })
     }
 
     #[inline(always)]
