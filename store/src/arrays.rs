@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chipmill_schemas::band::Resolution;
 use chipmill_schemas::label::Nomenclature;
 use chipmill_schemas::patch::PatchRow;
@@ -23,8 +24,9 @@ use crate::metadata::ArrayDocument;
 use crate::object;
 use crate::patch_arrays::columns;
 
-/// Rows of a chunk, where there are as many.
-pub(crate) const CHUNK_ROWS: u64 = 65_536;
+/// Rows of a chunk, where there are as many. What is in memory until a chunk is written, and while it is encoded,
+/// is all of a store's end that grows with its patches.
+pub(crate) const CHUNK_ROWS: u64 = 16_384;
 
 /// One small array: its metadata and all its elements.
 #[derive(Debug, Clone)]
@@ -121,18 +123,33 @@ impl SmallArray {
     /// Its objects, from afar into memory.
     fn copied(&self, root: &Path) -> io::Result<MemoryStore> {
         let document = &self.document;
-        let rows = document.shape.first().zip(document.chunk_shape.first());
-        let chunks = rows.map_or(0, |(&rows, &chunk)| rows.div_ceil(chunk.max(1)));
-        let dimensions = document.shape.len();
-        let chunks = (0..chunks).map(|k| layout::chunk_object(&document.path, k, dimensions));
         let store = MemoryStore::new();
-        for name in std::iter::once(layout::metadata_object(&document.path)).chain(chunks) {
-            let bytes = object::read_object(&layout::object_path(root, &name))?;
+        let copy = |name: String| {
+            let bytes = Bytes::from(object::read_object(&layout::object_path(root, &name))?);
             let key = StoreKey::new(name).map_err(io::Error::other)?;
-            store.set(&key, bytes.into()).map_err(io::Error::other)?;
+            let set = store.set(&key, Bytes::clone(&bytes));
+            set.map_err(io::Error::other)?;
+            Ok::<_, io::Error>(bytes)
+        };
+        let node = copy(layout::metadata_object(&document.path))?;
+        let rows = document.shape.first().copied().unwrap_or(0);
+        for k in 0..rows.div_ceil(rows_in_chunk(&node)?) {
+            copy(layout::chunk_object(
+                &document.path,
+                k,
+                document.shape.len(),
+            ))?;
         }
         Ok(store)
     }
+}
+
+/// As an array's own metadata say, which need not be [`CHUNK_ROWS`].
+fn rows_in_chunk(node: &[u8]) -> io::Result<u64> {
+    let node: Value = serde_json::from_slice(node)?;
+    let rows = &node["chunk_grid"]["configuration"]["chunk_shape"][0];
+    let absent = || io::Error::other(format!("its chunks have {rows} rows, expected a number"));
+    rows.as_u64().filter(|&rows| rows > 0).ok_or_else(absent)
 }
 
 /// All small arrays of a store with these rows, whole.

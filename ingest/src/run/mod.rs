@@ -35,9 +35,9 @@ pub(crate) use memory::share_heap;
 use crate::catalog::Catalog;
 use crate::plan::Plan;
 use crate::quality::Quality;
-use crate::record::{UnitHead, Workspace};
+use crate::record::{UnitHead, UnitRecord, Workspace};
 use crate::source::{Notes, Source};
-use crate::statistics::Histograms;
+use crate::statistics::{Histograms, UnitHistograms};
 use crate::{IngestError, IngestOptions, MAX_SHARD_PATCHES, Progress, cpu};
 
 /// All that the stages share.
@@ -201,6 +201,20 @@ impl<'a> Job<'a> {
             Some(folders) => planned::work(self, folders, Pending::Make),
             None => stream::work(self, sources),
         }
+    }
+
+    /// Records that a unit is finished; its shard must be on disk. Its memory goes back: tables of counts grow
+    /// in the midst of what is in flight, and gaps that every unit leaves elsewhere would add up.
+    fn finish(
+        &self,
+        record: UnitRecord,
+        histograms: Option<UnitHistograms>,
+    ) -> Result<UnitHead, IngestError> {
+        self.workspace.finish(&record, histograms.as_ref())?;
+        drop(histograms);
+        let head = record.into();
+        memory::give_back();
+        Ok(head)
     }
 
     /// Tells of the defects that an earlier call found.

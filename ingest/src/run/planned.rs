@@ -175,8 +175,7 @@ pub(super) fn make(
     }
     if !record.quarantined.is_empty() {
         (record.patches, record.bytes_in, record.notes) = (Vec::new(), 0, Notes::default());
-        job.workspace.finish(&record, None)?;
-        return Ok(record.into());
+        return job.finish(record, None);
     }
     if let Some(finished) = finished_meanwhile(job, &record)? {
         return Ok(finished);
@@ -189,8 +188,7 @@ pub(super) fn make(
         sum
     };
     let histograms = counted.reduce(merged).unwrap_or_default();
-    job.workspace.finish(&record, Some(&histograms))?;
-    Ok(record.into())
+    job.finish(record, Some(histograms))
 }
 
 /// At an address nothing keeps two processes from one unit. Whoever comes late leaves the shard as it is:

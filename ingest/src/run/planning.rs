@@ -108,6 +108,8 @@ fn deal(job: &Job<'_>, listing: Listing) -> Result<FolderPlan, IngestError> {
         ..FolderPlan::default()
     };
     let (mut taken, found) = (0, listing.patches.len());
+    let most = wanted.iter().filter(|wanted| **wanted).count();
+    folders.patches.reserve_exact(most.min(job.limit()));
     for (patch, wanted) in listing.patches.into_iter().zip(wanted) {
         if !wanted || taken == job.limit() {
             folders.excluded.push(patch.id);

@@ -228,6 +228,5 @@ fn make(
         });
     }
     record.objects = shard.end()?;
-    job.workspace.finish(&record, None)?;
-    Ok(record.into())
+    job.finish(record, None)
 }

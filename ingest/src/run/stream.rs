@@ -246,8 +246,7 @@ fn end_all(job: &Job<'_>, handed_over: Receiver<Unit>) -> Result<Vec<UnitHead>, 
         };
         record.patch_ids_digest = patch_ids_digest(record.patches.iter().map(|p| &p.id));
         record.objects = shard.end()?;
-        job.workspace.finish(&record, Some(&unit.histograms))?;
-        records.push(record.into());
+        records.push(job.finish(record, Some(unit.histograms))?);
     }
     Ok(records)
 }
