@@ -335,7 +335,7 @@ impl Augmenter {
     ) {
         assert_eq!(out.len(), self.view_len(), "`out` holds one view");
         scratch.reserve(&self.extent());
-        let transposed = self.set_native_axes(key, scratch);
+        let transposed = self.set_native_axes(simd, key, scratch);
         let mut program = std::mem::take(&mut scratch.program);
         let Scratch { axes, totals, .. } = &mut *scratch;
         let means =
@@ -387,7 +387,7 @@ impl Augmenter {
 
     /// Weights from native pixels to the view, with the geometric operations that come first; gives
     /// whether rows become columns.
-    fn set_native_axes(&self, key: ViewKey, scratch: &mut Scratch) -> bool {
+    fn set_native_axes(&self, simd: Simd, key: ViewKey, scratch: &mut Scratch) -> bool {
         let op_key = |number| OpKey::new(key, number);
         let frame = Frame::draw(&self.graph.source, op_key, GRID_SIDE, self.filter);
         let (transposed, rows, columns) = frame.axes();
@@ -395,20 +395,26 @@ impl Augmenter {
         zooms.0.set(&rows, GRID_SIDE, self.side);
         zooms.1.set(&columns, GRID_SIDE, self.side);
         for group in &self.groups {
-            axes[group.index()].set((&zooms.0, &zooms.1), &self.grids[group.index()]);
+            axes[group.index()].set(simd, (&zooms.0, &zooms.1), &self.grids[group.index()]);
         }
         transposed
     }
 
     /// The same from a view to itself.
-    fn set_view_axes(&self, run: &[(u32, Geometric)], key: ViewKey, scratch: &mut Scratch) -> bool {
+    fn set_view_axes(
+        &self,
+        simd: Simd,
+        run: &[(u32, Geometric)],
+        key: ViewKey,
+        scratch: &mut Scratch,
+    ) -> bool {
         let op_key = |number| OpKey::new(key, number);
         let frame = Frame::draw(run, op_key, self.side, self.filter);
         let (transposed, rows, columns) = frame.axes();
         let Scratch { zooms, axes, .. } = scratch;
         zooms.0.set(&rows, self.side, self.side);
         zooms.1.set(&columns, self.side, self.side);
-        axes[OF_VIEW].set((&zooms.0, &zooms.1), &self.view_grid);
+        axes[OF_VIEW].set(simd, (&zooms.0, &zooms.1), &self.view_grid);
         transposed
     }
 }

@@ -90,9 +90,12 @@ pub(super) struct Pass {
 #[derive(Debug, Clone)]
 pub(super) enum Action {
     Pass(Pass),
-    /// The mean of the mapped bands, resampled: the first band of a gray view.
+    /// The mean of the mapped bands, resampled: the first band of a gray view, or all of it.
     GrayNative {
         table: usize,
+        /// Factors of a contrast that follows the table's maps.
+        contrast: Option<usize>,
+        last: bool,
     },
     /// Stage number so many of the graph, on the whole view.
     Stage(usize),
@@ -162,6 +165,7 @@ impl Program {
             pass_is_gray: false,
             gray: false,
             pending: Some(0),
+            contrast: None,
             means,
             is_linear: true,
         };
@@ -185,6 +189,9 @@ struct Draft<'a, M> {
     gray: bool,
     /// The table of the last map, while more can be folded into it.
     pending: Option<usize>,
+    /// The table with the factors of a contrast that comes after that map, while the means are not asked for: those of
+    /// a gray view are told on the way.
+    contrast: Option<usize>,
     means: M,
     /// Everything so far was an affine map of each band.
     is_linear: bool,
@@ -260,6 +267,7 @@ impl<M: FnMut(&mut [Affine])> Draft<'_, M> {
         if self.gray && (1..self.program.bands).any(|band| map(band) != map(0)) {
             self.spread();
         }
+        self.resolve();
         let table = self.pending.unwrap_or_else(|| self.new_table());
         self.pending = Some(table);
         for (band, own) in self.program.table_mut(table).iter_mut().enumerate() {
@@ -279,21 +287,13 @@ impl<M: FnMut(&mut [Affine])> Draft<'_, M> {
 
     /// `m + factor (x - m)`, with `m` the mean of each band.
     fn contrast(&mut self, factor: impl Fn(usize) -> f32) {
-        if self.is_linear
-            && let Some(pending) = self.pending
-        {
+        self.resolve();
+        if self.is_linear && self.pending.is_some() {
             let table = self.new_table();
-            (self.means)(self.program.table_mut(table));
-            for band in 0..self.program.bands {
-                let factor = factor(band);
-                let own = self.program.table(pending)[band];
-                let mean = own.gain * self.program.table(table)[band].offset + own.offset;
-                let contrast = Affine {
-                    gain: factor,
-                    offset: (1.0 - factor) * mean,
-                };
-                self.program.table_mut(pending)[band] = own.then(contrast);
+            for (band, own) in self.program.table_mut(table).iter_mut().enumerate() {
+                own.gain = factor(band);
             }
+            self.contrast = Some(table);
             return;
         }
         if self.gray && (1..self.program.bands).any(|band| factor(band) != factor(0)) {
@@ -311,6 +311,19 @@ impl<M: FnMut(&mut [Affine])> Draft<'_, M> {
             range: UNLIMITED,
         });
         self.is_linear = false;
+    }
+
+    /// Folds the contrast that is left open into the map before it.
+    fn resolve(&mut self) {
+        let (Some(contrast), Some(pending)) = (self.contrast.take(), self.pending) else {
+            return;
+        };
+        (self.means)(self.program.table_mut(contrast));
+        for band in 0..self.program.bands {
+            let own = self.program.table(pending)[band];
+            let contrast = self.program.table(contrast)[band];
+            self.program.table_mut(pending)[band] = own.contrasted(contrast);
+        }
     }
 
     /// Limits, as part of the map that they follow where there is one.
@@ -351,7 +364,11 @@ impl<M: FnMut(&mut [Affine])> Draft<'_, M> {
         if self.is_linear
             && let Some(table) = self.pending.take()
         {
-            self.program.actions.push(Action::GrayNative { table });
+            self.program.actions.push(Action::GrayNative {
+                table,
+                contrast: self.contrast.take(),
+                last: false,
+            });
             self.gray = true;
             self.is_linear = false;
             self.open(Source::Planes);
@@ -388,6 +405,7 @@ impl<M: FnMut(&mut [Affine])> Draft<'_, M> {
 
     /// Ends the folding of maps: what is pending becomes a step, if it is not part of the resampling.
     fn flush(&mut self) {
+        self.resolve();
         let Some(pending) = self.pending.take() else {
             return;
         };
@@ -416,6 +434,13 @@ impl<M: FnMut(&mut [Affine])> Draft<'_, M> {
         let steps = self.first_step..self.program.steps.len();
         let is_idle = matches!(self.source, Source::Planes) && steps.is_empty();
         if is_idle && means.is_none() && !last {
+            return;
+        }
+        if let Some(Action::GrayNative { last: is_last, .. }) = self.program.actions.last_mut()
+            && is_idle
+            && last
+        {
+            *is_last = true;
             return;
         }
         let pass = Pass {

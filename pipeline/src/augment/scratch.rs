@@ -5,6 +5,7 @@ use super::ops::blur;
 use super::program::Program;
 use super::resample::{Across, Affine, Buffers, Grid, Taps, Zoom};
 use super::run::{block_len, plane_len};
+use crate::simd::Simd;
 
 /// Weights of rows and columns.
 #[derive(Debug, Default)]
@@ -16,9 +17,9 @@ pub(super) struct Axes {
 }
 
 impl Axes {
-    pub(super) fn set(&mut self, (rows, columns): (&Zoom, &Zoom), grid: &Grid) {
-        self.y.set(rows, grid);
-        self.x.set(columns, grid);
+    pub(super) fn set(&mut self, simd: Simd, (rows, columns): (&Zoom, &Zoom), grid: &Grid) {
+        self.y.set(simd, rows, grid);
+        self.x.set(simd, columns, grid);
         self.across.set(&self.x);
     }
 }

@@ -1,6 +1,6 @@
 //! Normal numbers by the Box-Muller transform, in lanes.
 
-use std::f32::consts::{FRAC_PI_2, LN_2};
+use std::f32::consts::LN_2;
 
 use super::philox_rounds;
 use crate::simd::{LANES, Lanes};
@@ -22,11 +22,11 @@ const SEED_ROUNDS: usize = 7;
 /// `16 (k / 15) + l` as its state: so any block can be made without those of other runs, and a word costs a third of
 /// what it does from Philox.
 ///
-/// Each word `w` gives a pair `r cos a, r sin a`, where `r = sqrt(-2 ln u)`. Its upper 18 bits make
-/// `u = ((w >> 14) + 1) / 2^18`, in (0, 1], its lower 14 bits an angle `a` that is uniform on the circle: the
-/// lowest, which are the weakest of a xoshiro128+, tell directions of less than a tenth of a degree apart. The largest
-/// magnitude is 4.995; a true normal number is beyond that once in 1.7 million. Lanes `l` of the vectors `2 j` and
-/// `2 j + 1` of a block are the pair of lane `l`'s word `j` there.
+/// Each word `w` gives a pair `r cos a, r sin a`, where `r = sqrt(-2 ln u)`. Bits 13 to 30 make
+/// `u = 1 - (w >> 13 & 0x3FFFF) / 2^18`, in (0, 1]; bits 0 to 12 choose an angle `a` from the right half of the circle,
+/// which bit 31 mirrors to the left: the lowest, which are the weakest of a xoshiro128+, tell directions of less than a
+/// tenth of a degree apart. The largest magnitude is 4.995; a true normal number is beyond that once in 1.7 million.
+/// Lanes `l` of the vectors `2 j` and `2 j + 1` of a block are the pair of lane `l`'s word `j` there.
 pub(crate) struct Normals<L: Lanes> {
     /// First words of Philox's counters are numbers of lanes, the others are these.
     space: [u32; 3],
@@ -59,6 +59,30 @@ impl<L: Lanes> Normals<L> {
     /// The next block.
     #[inline(always)]
     pub(crate) fn next(&mut self, lanes: L) -> [L::F; 8] {
+        let (radii, directions) = self.polar(lanes);
+        let mut normals = [lanes.splat(0.0); 8];
+        for (pair, (radius, (cosine, sine))) in both(&mut normals, radii, directions) {
+            *pair = [lanes.mul(radius, cosine), lanes.mul(radius, sine)];
+        }
+        normals
+    }
+
+    /// Adds the next block, times `std`, to values.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, lanes: L, std: L::F, values: &mut [L::F; 8]) {
+        let (radii, directions) = self.polar(lanes);
+        for (pair, (radius, (cosine, sine))) in both(values, radii, directions) {
+            let radius = lanes.mul(radius, std);
+            *pair = [
+                lanes.mul_add(radius, cosine, pair[0]),
+                lanes.mul_add(radius, sine, pair[1]),
+            ];
+        }
+    }
+
+    /// The next words' radii, cosines and sines.
+    #[inline(always)]
+    fn polar(&mut self, lanes: L) -> ([L::F; ABREAST], Directions<L>) {
         if self.block.is_multiple_of(RUN) {
             self.seed(lanes);
         }
@@ -67,14 +91,7 @@ impl<L: Lanes> Normals<L> {
         for word in &mut words {
             *word = self.word(lanes);
         }
-        let radii = radii(lanes, words);
-        let (cosines, sines) = directions(lanes, words);
-        let mut normals = [lanes.splat(0.0); 8];
-        for k in 0..ABREAST {
-            normals[2 * k] = lanes.mul(radii[k], cosines[k]);
-            normals[2 * k + 1] = lanes.mul(radii[k], sines[k]);
-        }
-        normals
+        (radii(lanes, words), directions(lanes, words))
     }
 
     #[inline(always)]
@@ -127,6 +144,25 @@ fn polynomials<L: Lanes, const N: usize>(
     sums
 }
 
+/// Cosines and sines.
+type Directions<L> = ([<L as Lanes>::F; ABREAST], [<L as Lanes>::F; ABREAST]);
+
+/// Pairs of values, each with its radius, its cosine and its sine.
+#[inline(always)]
+fn both<F: Copy>(
+    values: &mut [F; 8],
+    radii: [F; ABREAST],
+    (cosines, sines): ([F; ABREAST], [F; ABREAST]),
+) -> impl Iterator<Item = (&mut [F; 2], (F, (F, F)))> {
+    let pairs = values.as_chunks_mut().0;
+    pairs
+        .iter_mut()
+        .zip(radii.into_iter().zip(cosines.into_iter().zip(sines)))
+}
+
+/// The bits of 1.
+const ONE: u32 = 0x3F80_0000;
+
 /// The bits of the largest `f32` not above the root of 1/2.
 const ROOT_HALF: u32 = 0x3F35_04F3;
 
@@ -143,55 +179,50 @@ const MINUS_TWICE_LN: [f32; 5] = [
     -2.0 * -0.142_160_55,
 ];
 
-/// `sqrt(-2 ln u)` with `u = ((word >> 14) + 1) / 2^18`.
+/// `sqrt(-2 ln u)` with `u = 1 - (word >> 13 & 0x3FFFF) / 2^18`.
 #[inline(always)]
 fn radii<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> [L::F; ABREAST] {
+    const MINUS_TWICE_LN_2: f32 = -2.0 * LN_2 / (1_u32 << 23) as f32;
     let mut exponents = [lanes.splat(0.0); ABREAST];
     let mut t = exponents;
     for ((t, exponent), word) in t.iter_mut().zip(&mut exponents).zip(words) {
-        let whole = lanes.add_u(lanes.shift_right::<14>(word), lanes.splat_u(1));
-        let bits = lanes.bits(lanes.round_i32(whole));
-        // 2^18 u = 2^exponent (1 + t), with 1 + t between the roots of 1/2 and of 2.
+        // The bits as the fraction of a number from 1 to 2: what that lacks to 2 is exact.
+        let fraction = lanes.and(lanes.shift_right::<8>(word), lanes.splat_u(0x007F_FFE0));
+        let over = lanes.as_floats(lanes.xor(fraction, lanes.splat_u(ONE)));
+        let u = lanes.bits(lanes.sub(lanes.splat(2.0), over));
+        // u = 2^exponent (1 + t), with 1 + t between the roots of 1/2 and of 2.
         let root = lanes.splat_u(ROOT_HALF);
-        let above = lanes.sub_u(bits, root);
-        *exponent = lanes.round_i32(lanes.shift_right::<23>(above));
+        let above = lanes.sub_u(u, root);
+        *exponent = lanes.round_i32(lanes.and(above, lanes.splat_u(0xFF80_0000)));
         let mantissa = lanes.add_u(lanes.and(above, lanes.splat_u(0x007F_FFFF)), root);
         *t = lanes.sub(lanes.as_floats(mantissa), lanes.splat(1.0));
     }
     let t = lanes.abreast(t);
     let mut radii = lanes.abreast(polynomials(lanes, t, &MINUS_TWICE_LN));
     for ((radius, exponent), t) in radii.iter_mut().zip(exponents).zip(t) {
-        let series = lanes.mul(lanes.mul(t, t), *radius);
-        let fraction = lanes.mul_add(t, lanes.splat(-2.0), series);
-        let exponent = lanes.sub(exponent, lanes.splat(18.0));
-        *radius = lanes.sqrt(lanes.mul_add(exponent, lanes.splat(-2.0 * LN_2), fraction));
+        let slope = lanes.mul_add(*radius, t, lanes.splat(-2.0));
+        let whole = lanes.mul(exponent, lanes.splat(MINUS_TWICE_LN_2));
+        *radius = lanes.sqrt(lanes.mul_add(slope, t, whole));
     }
     radii
 }
 
-/// `sin(x) / x` and `cos(x)` as polynomials in `x²` on `[0, (pi / 2)²]`, with the smallest absolute
-/// errors in sine and cosine: 5.9e-7 and 5e-8. Neighbouring angles are 3.8e-4 apart.
-const SINE: [f32; 4] = [0.999_996_6, -0.166_648_28, 0.008_306_325, -0.000_183_636_54];
-const COSINE: [f32; 5] = [
-    1.0,
-    -0.499_999_05,
-    0.041_663_585,
-    -0.001_385_370_4,
-    2.315_393e-5,
-];
+/// `sin(pi x) / x` and `cos(pi x)` as polynomials in `x²` on `[0, 1/4]`, with the smallest absolute errors in sine and
+/// cosine: 5.9e-7 and 5e-8. Neighbouring angles are 3.8e-4 apart.
+const SINE: [f32; 4] = [3.141_582, -5.167_143, 2.541_899, -0.554_636_2];
+const COSINE: [f32; 5] = [1.0, -4.934_793, 4.058_411_6, -1.331_880_1, 0.219_696_79];
 
-/// Cosines and sines of angles that are uniform on the circle: the lowest 13 bits of a word choose one from
-/// the right half, the bit above them mirrors it to the left.
+/// Cosines and sines of angles that are uniform on the circle.
 #[inline(always)]
-fn directions<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> ([L::F; ABREAST], [L::F; ABREAST]) {
-    const SCALE: f32 = FRAC_PI_2 / (1_u32 << 31) as f32;
+fn directions<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> Directions<L> {
     // In the middle of its step, so that both signs are equally likely.
-    const HALF_STEP: f32 = SCALE * (1_u32 << 18) as f32;
+    const HALF_STEP: u32 = 1 << 9;
     let mut angles = [lanes.splat(0.0); ABREAST];
     let mut squares = angles;
     for ((angle, square), word) in angles.iter_mut().zip(&mut squares).zip(words) {
-        let turn = lanes.round_i32(lanes.shift_left::<19>(word));
-        *angle = lanes.mul_add(turn, lanes.splat(SCALE), lanes.splat(HALF_STEP));
+        let fraction = lanes.and(lanes.shift_left::<10>(word), lanes.splat_u(0x007F_FC00));
+        let over = lanes.as_floats(lanes.xor(fraction, lanes.splat_u(ONE + HALF_STEP)));
+        *angle = lanes.sub(over, lanes.splat(1.5));
         *square = lanes.mul(*angle, *angle);
     }
     let squares = lanes.abreast(squares);
@@ -203,7 +234,7 @@ fn directions<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> ([L::F; ABREAST], [
         .zip(cosines.iter_mut().zip(words))
     {
         *sine = lanes.mul(angle, *sine);
-        let sign = lanes.and(lanes.shift_left::<18>(word), lanes.splat_u(0x8000_0000));
+        let sign = lanes.and(word, lanes.splat_u(0x8000_0000));
         *cosine = lanes.as_floats(lanes.xor(lanes.bits(*cosine), sign));
     }
     (cosines, sines)
@@ -236,11 +267,11 @@ mod tests {
     }
 
     fn reference(word: u32) -> [f64; 2] {
-        let u = f64::from((word >> 14) + 1) / f64::from(1 << 18);
-        let step = f64::from((word << 19).cast_signed() >> 19) + 0.5;
-        let a = step / f64::from(1 << 12) * std::f64::consts::FRAC_PI_2;
+        let u = 1.0 - f64::from(word >> 13 & 0x3_FFFF) / f64::from(1 << 18);
+        let step = f64::from(word & 0x1FFF) + 0.5;
+        let a = (step / f64::from(1 << 13) - 0.5) * std::f64::consts::PI;
         let r = (-2.0 * u.ln()).sqrt();
-        let sign = if word >> 13 & 1 == 1 { -1.0 } else { 1.0 };
+        let sign = if word >> 31 == 1 { -1.0 } else { 1.0 };
         [r * a.cos() * sign, r * a.sin()]
     }
 
@@ -278,13 +309,13 @@ mod tests {
 
     #[test]
     fn the_extreme_words_give_finite_numbers() {
-        for word in [0, 1, 0x1FFF, 0x2000, 0x3FFF, 0x4000, 0x8000_0000, u32::MAX] {
+        for word in [0, 1, 0x1FFF, 0x2000, 0x7FFF_E000, 0x8000_0000, u32::MAX] {
             let radius = radii(Scalar, [[word; LANES]; ABREAST])[0][0];
             assert!((0.0..5.0).contains(&radius), "{word}: {radius}");
             let ([cosine, ..], [.., sine]) = directions(Scalar, [[word; LANES]; ABREAST]);
             let length = sine[0] * sine[0] + cosine[0] * cosine[0];
             assert!((length - 1.0).abs() < 2e-5, "{word}");
         }
-        assert_eq!(radii(Scalar, [[u32::MAX; LANES]; ABREAST])[1][0], 0.0);
+        assert_eq!(radii(Scalar, [[0; LANES]; ABREAST])[1][0], 0.0);
     }
 }

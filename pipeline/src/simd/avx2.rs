@@ -344,8 +344,13 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
-        super::transpose::transpose8(from)
+    fn turn_words(self, from: &[u16], to: &mut [u16], stride: usize) {
+        vector!(super::transpose::turn_words(from, to, stride));
+    }
+
+    #[inline(always)]
+    fn turn_floats(self, from: &[f32], to: &mut [f32], stride: usize) {
+        vector!(super::transpose::turn_floats(from, to, stride));
     }
 }
 

@@ -218,7 +218,8 @@ impl Lanes for Counting {
     fn fence(self) {}
 
     #[inline(always)]
-    fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
-        from
-    }
+    fn turn_words(self, _: &[u16], _: &mut [u16], _: usize) {}
+
+    #[inline(always)]
+    fn turn_floats(self, _: &[f32], _: &mut [f32], _: usize) {}
 }

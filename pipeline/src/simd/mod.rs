@@ -259,9 +259,18 @@ pub trait Lanes: Copy {
     /// Makes streamed values visible to other threads before anything that is stored after this.
     fn fence(self);
 
-    /// `to[r][c] = from[c][r]`.
-    fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8];
+    /// `to[r stride + c] = from[c stride + r]` for [`WIDE`] rows `r` and [`TALL`] columns `c`.
+    ///
+    /// # Panics
+    /// Where either does not hold them.
+    fn turn_words(self, from: &[u16], to: &mut [u16], stride: usize);
+    /// The same for `f32`.
+    fn turn_floats(self, from: &[f32], to: &mut [f32], stride: usize);
 }
+
+/// Rows and columns of the blocks that are turned.
+pub(crate) const TALL: usize = 16;
+pub(crate) const WIDE: usize = 8;
 
 /// Where the outputs of a [`Pick`] begin.
 #[derive(Debug, Clone, Copy, Default)]

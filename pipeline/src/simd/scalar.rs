@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{LANES, LINE, Lanes, Line, Line16, Pick, Row, Starts};
+use super::{LANES, LINE, Lanes, Line, Line16, Pick, Row, Starts, TALL, WIDE};
 
 /// Lanes in ordinary registers; the compiler vectorises what it can.
 #[derive(Debug, Clone, Copy)]
@@ -240,8 +240,20 @@ impl Lanes for Scalar {
     fn fence(self) {}
 
     #[inline(always)]
-    fn transpose8(self, from: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
-        std::array::from_fn(|r| std::array::from_fn(|c| from[c][r]))
+    fn turn_words(self, from: &[u16], to: &mut [u16], stride: usize) {
+        turn(from, to, stride);
+    }
+
+    #[inline(always)]
+    fn turn_floats(self, from: &[f32], to: &mut [f32], stride: usize) {
+        turn(from, to, stride);
+    }
+}
+
+/// [`Lanes::turn_words`] of anything.
+fn turn<P: Copy>(from: &[P], to: &mut [P], stride: usize) {
+    for (r, c) in (0..WIDE).flat_map(|r| (0..TALL).map(move |c| (r, c))) {
+        to[r * stride + c] = from[c * stride + r];
     }
 }
 

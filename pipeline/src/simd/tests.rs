@@ -94,8 +94,12 @@ kernel! {
 }
 
 kernel! {
-    fn turned(lanes, a: [[u16; 8]; 8]) -> [[u16; 8]; 8] {
-        lanes.transpose8(a)
+    fn turned(lanes, words: &[u16], stride: usize) -> (Vec<u16>, Vec<f32>) {
+        let floats: Vec<f32> = words.iter().map(|&word| word.into()).collect();
+        let (mut turned, mut turned_floats) = (vec![0; words.len()], vec![0.0; words.len()]);
+        lanes.turn_words(words, &mut turned, stride);
+        lanes.turn_floats(&floats, &mut turned_floats, stride);
+        (turned, turned_floats)
     }
 }
 
@@ -244,13 +248,24 @@ proptest! {
     }
 
     #[test]
-    fn integers_are_widened_exactly_and_turned(a: [[u16; 8]; 8]) {
-        let first: Row<u16> = std::array::from_fn(|l| a[l / 8][l % 8]);
-        let expected = first.map(f32::from);
+    fn integers_are_widened_exactly(a: Row<u16>) {
+        let expected = a.map(f32::from);
         for path in paths() {
-            prop_assert_eq!(widened(path, &first), (expected, expected));
-            let turned = turned(path, a);
-            prop_assert!((0..64).all(|i| turned[i / 8][i % 8] == a[i % 8][i / 8]));
+            prop_assert_eq!(widened(path, &a), (expected, expected));
+        }
+    }
+
+    #[test]
+    fn blocks_are_turned_and_nothing_beside_them(a in any::<u16>(), stride in 16..40_usize) {
+        let word = |i: u16| i.wrapping_mul(a);
+        let words: Vec<u16> = (1..).take(16 * stride).map(word).collect();
+        let mut expected = vec![0; words.len()];
+        for (r, c) in (0..8).flat_map(|r| (0..16).map(move |c| (r, c))) {
+            expected[r * stride + c] = words[c * stride + r];
+        }
+        let floats: Vec<f32> = expected.iter().map(|&word| word.into()).collect();
+        for path in paths() {
+            prop_assert_eq!(turned(path, &words, stride), (expected.clone(), floats.clone()));
         }
     }
 

@@ -5,7 +5,7 @@ use chipmill_schemas::augment::GaussianNoise;
 use crate::augment::stream::{Lines, Sink, line_at, lines_of, write_values};
 use crate::element::Element;
 use crate::rng::{NORMALS, OpKey};
-use crate::simd::{LANES, Line, Row, kernel};
+use crate::simd::{LANES, Lanes, Line, Row, kernel};
 
 /// Whether the view gets noise.
 pub(crate) fn is_done(noise: &GaussianNoise, key: OpKey) -> bool {
@@ -20,16 +20,52 @@ kernel! {
         let blocks = values.as_chunks_mut::<{ NORMALS / LANES }>().0;
         let mut normals = key.normals(lanes, first);
         for values in blocks {
-            for (values, normal) in values.iter_mut().zip(normals.next(lanes)) {
-                lanes.store(lanes.mul_add(normal, std, lanes.load(values)), values);
+            let mut noisy = loaded(lanes, values);
+            normals.add(lanes, std, &mut noisy);
+            for (noisy, values) in noisy.into_iter().zip(values) {
+                lanes.store(noisy, values);
             }
         }
     }
 }
 
 kernel! {
-    /// The same, written to one band of a view from `start` on as it is made: computing and streaming take
-    /// turns.
+    /// The same, written past the caches where `out`, which is as long, is whole cache lines: block by block, so that
+    /// memory is written while the next is computed. Else does nothing and says so.
+    pub(crate) fn stream_noisy[E: Element](
+        lanes,
+        values: &[f32],
+        std: f32,
+        key: OpKey,
+        first: u32,
+        out: &mut [E],
+    ) -> bool {
+        let Some(lines) = lines_of(out) else {
+            return false;
+        };
+        let std = lanes.splat(std);
+        let (blocks, rest) = values.as_chunks::<NORMALS>();
+        let size = NORMALS * size_of::<E>() / size_of::<Line>();
+        let mut normals = key.normals(lanes, first);
+        for (values, lines) in blocks.iter().zip(lines.chunks_mut(size)) {
+            let mut noisy = loaded(lanes, values.as_chunks().0);
+            normals.add(lanes, std, &mut noisy);
+            E::put_eight(lanes, noisy, lines);
+        }
+        if !rest.is_empty() {
+            let mut lines = Lines::<L, E>::new(&mut lines[blocks.len() * size..]);
+            let mut noisy = loaded(lanes, rest.as_chunks().0);
+            normals.add(lanes, std, &mut noisy);
+            for noisy in noisy.into_iter().take(rest.len() / LANES) {
+                lines.put(lanes, noisy);
+            }
+        }
+        true
+    }
+}
+
+kernel! {
+    /// The same, written to one band of a view from `start` on as it is made: computing and writing take turns.
     ///
     /// `block` is a band's values after `porch` others, of which the last are those before `start` that did
     /// not fill a cache line.
@@ -46,34 +82,15 @@ kernel! {
     ) {
         let std = lanes.splat(std);
         let (start, end) = (pixels.start, pixels.end);
-        if streams && let Some(lines) = lines_of(&mut out[pixels.clone()]) {
-            // Block by block, so that memory is written while the next is computed.
-            let (blocks, rest) = block[porch..][..pixels.len()].as_chunks::<NORMALS>();
-            let size = NORMALS * size_of::<E>() / size_of::<Line>();
-            let mut normals = key.normals(lanes, first);
-            for (values, lines) in blocks.iter().zip(lines.chunks_mut(size)) {
-                let mut noisy = normals.next(lanes);
-                for (noisy, values) in noisy.iter_mut().zip(values.as_chunks().0) {
-                    *noisy = lanes.mul_add(*noisy, std, lanes.load(values));
-                }
-                E::put_eight(lanes, noisy, lines);
-            }
-            if rest.is_empty() {
-                return;
-            }
-            let mut lines = Lines::<L, E>::new(&mut lines[blocks.len() * size..]);
-            for (values, normal) in rest.as_chunks().0.iter().zip(normals.next(lanes)) {
-                lines.put(lanes, lanes.mul_add(normal, std, lanes.load(values)));
-            }
-            return;
-        }
         let mut from = line_at(out, start);
         let mut normals = key.normals(lanes, first);
         for at in pixels.step_by(NORMALS) {
             let values = &mut block[porch + at - start..][..NORMALS];
             let rows = values.as_chunks_mut::<LANES>().0;
-            for (values, normal) in rows.iter_mut().zip(normals.next(lanes)) {
-                lanes.store(lanes.mul_add(normal, std, lanes.load(values)), values);
+            let mut noisy = loaded(lanes, rows);
+            normals.add(lanes, std, &mut noisy);
+            for (noisy, values) in noisy.into_iter().zip(rows) {
+                lanes.store(noisy, values);
             }
             let to = line_at(out, end.min(at + NORMALS));
             let values = &block[porch + from - start..][..to - from];
@@ -81,4 +98,14 @@ kernel! {
             from = to;
         }
     }
+}
+
+/// Up to a block of values; 0 for those that are not there.
+#[inline(always)]
+fn loaded<L: Lanes>(lanes: L, values: &[Row<f32>]) -> [L::F; NORMALS / LANES] {
+    let mut loaded = [lanes.splat(0.0); NORMALS / LANES];
+    for (loaded, values) in loaded.iter_mut().zip(values) {
+        *loaded = lanes.load(values);
+    }
+    loaded
 }

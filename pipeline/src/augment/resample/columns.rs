@@ -8,6 +8,9 @@ use crate::augment::stream::{Lines, Rows, Sink, line_at, lines_of, write_values}
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Row, kernel};
 
+/// Taps of a pass that has a loop of its own for them.
+pub(super) const MOST_TAPS: usize = 4;
+
 /// The pass along columns: which rows it reads, their weights, and the map folded into those.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns<'a> {
@@ -25,7 +28,7 @@ impl Columns<'_> {
     /// where the end of one and the beginning of the next may share a vector.
     fn is_gapless(&self, outputs: &Range<usize>) -> bool {
         let side = self.y.starts.len();
-        let few_taps = matches!(self.y.width, 1..=4);
+        let few_taps = matches!(self.y.width, 1..=MOST_TAPS);
         let pairs = outputs.start.is_multiple_of(2) && outputs.len().is_multiple_of(2);
         few_taps && pairs && side.is_multiple_of(8) && side >= LANES && !self.adds
     }

@@ -1,7 +1,7 @@
 //! What can be told of a view before it is made, because a resampling is linear.
 
 use super::separable::Pixel;
-use crate::simd::{LANES, Row, kernel, sum};
+use crate::simd::{LANES, Lanes, Row, kernel, sum};
 
 /// Bands whose means are taken at once, at most: all of one resolution.
 pub(crate) const BANDS_AT_ONCE: usize = 6;
@@ -21,10 +21,7 @@ kernel! {
         columns: &[f32],
         total: usize,
     ) -> [f32; BANDS_AT_ONCE] {
-        // Whole vectors, then one that overlaps with them and whose first values count nothing.
-        let (whole, rest) = columns[..native].as_chunks::<LANES>();
-        let mut end = [0.0; LANES];
-        end[LANES - rest.len()..].copy_from_slice(rest);
+        let (whole, end) = in_vectors(&columns[..native]);
         let end = lanes.load(&end);
         let mut sums = [lanes.splat(0.0); BANDS_AT_ONCE];
         for (y, &weight) in rows[..native].iter().enumerate() {
@@ -45,34 +42,114 @@ kernel! {
                 *sums = lanes.mul_add(row, weight, *sums);
             }
         }
-        let mut means = [0.0; BANDS_AT_ONCE];
-        for (mean, sums) in means.iter_mut().zip(sums) {
-            #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-            let of_all = (sum(lanes, sums) / total as f64) as f32;
-            *mean = of_all;
-        }
-        means
+        means(lanes, sums, total)
     }
 }
 
+/// The weights of a row's whole vectors, and of one that overlaps with them and whose first values count nothing.
+#[inline(always)]
+fn in_vectors(weights: &[f32]) -> (&[Row<f32>], Row<f32>) {
+    let (whole, rest) = weights.as_chunks();
+    let mut end = [0.0; LANES];
+    end[LANES - rest.len()..].copy_from_slice(rest);
+    (whole, end)
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn means<L: Lanes>(lanes: L, sums: [L::F; BANDS_AT_ONCE], total: usize) -> [f32; BANDS_AT_ONCE] {
+    let mut means = [0.0; BANDS_AT_ONCE];
+    for (mean, sums) in means.iter_mut().zip(sums) {
+        *mean = (sum(lanes, sums) / total as f64) as f32;
+    }
+    means
+}
+
 kernel! {
-    /// `to[i] = gain source[i]`, or `to[i] += gain source[i]` with `adds`.
+    /// The weighted sum of bands, which come with the weight of each, and their means as [`means_of_view`] gives them:
+    /// pixels are read and widened once for both.
     pub(crate) fn combine[P: Pixel](
         lanes,
-        source: &[P],
-        gain: f32,
-        adds: bool,
+        bands: &[(f32, &[P])],
+        native: usize,
+        weights: (&[f32], &[f32]),
+        total: usize,
         to: &mut [f32],
-    ) {
-        let factor = lanes.splat(gain);
-        for (to, from) in to.as_chunks_mut().0.iter_mut().zip(source.as_chunks().0) {
-            let value = P::load(lanes, from);
-            let sum = if adds {
-                lanes.mul_add(value, factor, lanes.load(to))
-            } else {
-                lanes.mul(value, factor)
-            };
+    ) -> [f32; BANDS_AT_ONCE] {
+        let sums = match bands.len() {
+            1 => combined::<L, P, 1>(lanes, bands, native, weights, to),
+            2 => combined::<L, P, 2>(lanes, bands, native, weights, to),
+            3 => combined::<L, P, 3>(lanes, bands, native, weights, to),
+            4 => combined::<L, P, 4>(lanes, bands, native, weights, to),
+            5 => combined::<L, P, 5>(lanes, bands, native, weights, to),
+            _ => combined::<L, P, BANDS_AT_ONCE>(lanes, bands, native, weights, to),
+        };
+        means(lanes, sums, total)
+    }
+}
+
+/// Gives the sums of the weighted pixels of each band.
+#[inline(always)]
+fn combined<L: Lanes, P: Pixel, const N: usize>(
+    lanes: L,
+    bands: &[(f32, &[P])],
+    native: usize,
+    (rows, columns): (&[f32], &[f32]),
+    to: &mut [f32],
+) -> [L::F; BANDS_AT_ONCE] {
+    let mut sums = [lanes.splat(0.0); BANDS_AT_ONCE];
+    let Some(bands) = bands.first_chunk::<N>() else {
+        return sums;
+    };
+    let mut gains = [lanes.splat(0.0); N];
+    for (gain, (of_band, _)) in gains.iter_mut().zip(bands) {
+        *gain = lanes.splat(*of_band);
+    }
+    let (whole, end) = in_vectors(&columns[..native]);
+    let end = lanes.load(&end);
+    for ((y, to), &weight) in to.chunks_exact_mut(native).enumerate().zip(rows) {
+        let mut lines = [&[][..]; N];
+        for (line, (_, source)) in lines.iter_mut().zip(bands) {
+            *line = &source[y * native..][..native];
+        }
+        let mut row = [lanes.splat(0.0); N];
+        let last = native - LANES;
+        let sum = add_pixels(lanes, &lines, last, &gains, end, &mut row);
+        if let Some(to) = to.last_chunk_mut() {
             lanes.store(sum, to);
         }
+        for ((j, weights), to) in whole.iter().enumerate().zip(to.as_chunks_mut().0) {
+            let weights = lanes.load(weights);
+            let sum = add_pixels(lanes, &lines, j * LANES, &gains, weights, &mut row);
+            lanes.store(sum, to);
+        }
+        if weight != 0.0 {
+            for (sum, row) in sums.iter_mut().zip(row) {
+                *sum = lanes.mul_add(row, lanes.splat(weight), *sum);
+            }
+        }
     }
+    sums
+}
+
+/// Adds sixteen weighted pixels of each band to its sum, and gives the weighted sum of the bands.
+#[inline(always)]
+fn add_pixels<L: Lanes, P: Pixel, const N: usize>(
+    lanes: L,
+    lines: &[&[P]; N],
+    at: usize,
+    gains: &[L::F; N],
+    weights: L::F,
+    row: &mut [L::F; N],
+) -> L::F {
+    let mut sum = lanes.splat(0.0);
+    for b in 0..N {
+        let Some(pixels) = lines[b][at..].first_chunk() else {
+            return sum;
+        };
+        let value = P::load(lanes, pixels);
+        sum = lanes.mul_add(value, gains[b], sum);
+        row[b] = lanes.mul_add(value, weights, row[b]);
+    }
+    sum
 }

@@ -1,6 +1,7 @@
 //! Resampling: from a native band raster, or from a view, to a view, in one pass per axis.
 
 mod columns;
+mod gray;
 mod kernel;
 mod mean;
 mod rows;
@@ -8,6 +9,7 @@ mod separable;
 mod taps;
 
 pub(crate) use columns::{Columns, along_columns, along_columns_to_view};
+pub(crate) use gray::gray_to_view;
 pub(crate) use mean::{BANDS_AT_ONCE, combine, means_of_view};
 pub(crate) use separable::{Affine, Buffers, Raster, stride};
-pub(crate) use taps::{Across, Axis, Grid, Taps, Zoom};
+pub(crate) use taps::{Across, Axis, Grid, Taps, Zoom, add_up};

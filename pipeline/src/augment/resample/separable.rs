@@ -3,11 +3,13 @@
 
 use std::ops::{DerefMut, Range};
 
+use chipmill_schemas::band::Resolution;
+
 use super::rows::{GROUP, along_rows};
 use super::taps::{Across, Taps};
 use crate::augment::floats::Floats;
 use crate::augment::scratch::reserve;
-use crate::simd::{LANES, LINE, Lanes, Row, Simd, kernel};
+use crate::simd::{LANES, LINE, Lanes, Row, Simd, TALL, WIDE, kernel};
 
 /// `x * gain + offset`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +23,15 @@ impl Affine {
         gain: 1.0,
         offset: 0.0,
     };
+
+    /// This, and then a contrast: `gain` is its factor, `offset` the mean of what this is a map of.
+    pub(crate) fn contrasted(self, contrast: Self) -> Self {
+        let mean = self.gain * contrast.offset + self.offset;
+        self.then(Self {
+            gain: contrast.gain,
+            offset: (1.0 - contrast.gain) * mean,
+        })
+    }
 
     /// This, and then the other.
     pub(crate) fn then(self, next: Self) -> Self {
@@ -37,8 +48,8 @@ pub(crate) trait Pixel: Copy + Default {
     fn load<L: Lanes>(lanes: L, from: &Row<Self>) -> L::F;
     /// The same pixels, where they are words.
     fn words(pixels: &[Self]) -> Option<&[u16]>;
-    /// `to[r][c] = from[c][r]`.
-    fn transpose8<L: Lanes>(lanes: L, from: [[Self; 8]; 8]) -> [[Self; 8]; 8];
+    /// [`Lanes::turn_words`] or its like.
+    fn turn<L: Lanes>(lanes: L, from: &[Self], to: &mut [Self], stride: usize);
 }
 
 impl Pixel for u16 {
@@ -58,8 +69,8 @@ impl Pixel for u16 {
     }
 
     #[inline(always)]
-    fn transpose8<L: Lanes>(lanes: L, from: [[Self; 8]; 8]) -> [[Self; 8]; 8] {
-        lanes.transpose8(from)
+    fn turn<L: Lanes>(lanes: L, from: &[Self], to: &mut [Self], stride: usize) {
+        lanes.turn_words(from, to, stride);
     }
 }
 
@@ -80,8 +91,8 @@ impl Pixel for f32 {
     }
 
     #[inline(always)]
-    fn transpose8<L: Lanes>(_: L, from: [[Self; 8]; 8]) -> [[Self; 8]; 8] {
-        std::array::from_fn(|r| std::array::from_fn(|c| from[c][r]))
+    fn turn<L: Lanes>(lanes: L, from: &[Self], to: &mut [Self], stride: usize) {
+        lanes.turn_floats(from, to, stride);
     }
 }
 
@@ -103,10 +114,11 @@ pub(crate) fn stride(side: usize) -> usize {
 }
 
 impl Buffers {
-    /// Takes the memory for `side` x `side` outputs from at most `largest` x `largest` inputs, and for a
-    /// blur of a view that needs `margin` rows more above and below.
+    /// Takes the memory for `side` x `side` outputs from at most `largest` x `largest` inputs, or from one raster of
+    /// each resolution, and for a blur of a view that needs `margin` rows more above and below.
     pub(crate) fn reserve(&mut self, side: usize, largest: usize, margin: usize) {
-        let rows = largest.max(side + 2 * margin) * stride(side);
+        let native: usize = Resolution::ALL.iter().map(|group| group.side()).sum();
+        let rows = largest.max(native).max(side + 2 * margin) * stride(side);
         for (values, len) in [
             (&mut self.turned_f32, largest * largest),
             (&mut self.rows, rows),
@@ -170,13 +182,14 @@ impl<P: Turn> Raster<'_, P> {
         }
     }
 
-    /// Resamples some rows along themselves. What comes out is in `buffers.rows`, from its beginning.
+    /// Resamples some rows along themselves. What comes out is in `buffers.rows`, from value `at` on.
     pub(crate) fn along_rows(
         &self,
         simd: Simd,
         rows: Range<usize>,
         (x, across): (&Taps, &Across),
         buffers: &mut Buffers,
+        at: usize,
     ) {
         let (columns, outputs) = (x.all_inputs(), x.starts.len());
         let turned = std::mem::take(P::turned(buffers));
@@ -188,14 +201,11 @@ impl<P: Turn> Raster<'_, P> {
         let Buffers {
             lines, rows: out, ..
         } = buffers;
-        let (side, to) = (self.side, (&mut **out, stride(outputs)));
+        let (side, to) = (self.side, (&mut out[at..], stride(outputs)));
         along_rows(simd, pixels, side, rows, columns, across, lines, to);
         *P::turned(buffers) = turned;
     }
 }
-
-/// Edge of the square blocks that [`transpose`] works in.
-const BLOCK: usize = 8;
 
 kernel! {
     /// `to[r][c] = source[c][r]` for at least the rows and columns given.
@@ -207,21 +217,18 @@ kernel! {
         columns: Range<usize>,
         to: &mut [P],
     ) {
-        if native < BLOCK {
+        if native < TALL {
+            for (r, c) in rows.flat_map(|r| columns.clone().map(move |c| (r, c))) {
+                to[r * native + c] = source[c * native + r];
+            }
             return;
         }
         // The last blocks overlap with those before them.
-        for r in rows.step_by(BLOCK) {
-            let r = r.min(native - BLOCK);
-            for c in columns.clone().step_by(BLOCK) {
-                let c = c.min(native - BLOCK);
-                let mut block = [[P::default(); BLOCK]; BLOCK];
-                for (row, c) in block.iter_mut().zip(c..) {
-                    row.copy_from_slice(&source[c * native + r..][..BLOCK]);
-                }
-                for (row, r) in P::transpose8(lanes, block).iter().zip(r..) {
-                    to[r * native + c..][..BLOCK].copy_from_slice(row);
-                }
+        for c in columns.step_by(TALL) {
+            let c = c.min(native - TALL);
+            for r in rows.clone().step_by(WIDE) {
+                let r = r.min(native - WIDE);
+                P::turn(lanes, &source[c * native + r..], &mut to[r * native + c..], native);
             }
         }
     }

@@ -6,7 +6,7 @@ use chipmill_schemas::augment::Filter;
 
 use super::kernel::{MOST_TAPS, Resize};
 use crate::augment::scratch::reserve;
-use crate::simd::{LANES, Pick, Row};
+use crate::simd::{LANES, Pick, Row, Simd, kernel};
 
 /// Most weights of one output: 16, for 120 pixels averaged to 8.
 const WIDEST: usize = 16;
@@ -28,6 +28,9 @@ pub(crate) struct Axis {
 
 /// Most native pixels that one pixel of the grid depends on.
 const GRID_TAPS: usize = 4;
+
+/// Grid pixels that an output is made from without asking how many they are.
+const FEW: usize = 4;
 
 /// Zeros before the weights of a grid pixel, so that they can be read from up to so many native pixels
 /// before its first.
@@ -102,23 +105,16 @@ pub(crate) struct Zoom {
     span: usize,
     /// From each output's first grid pixel to the next: 1, or -1 where the grid is mirrored.
     step: u32,
-    rows: Vec<ZoomRow>,
+    outputs: Vec<Output>,
+    /// As many an output as it has grid pixels at most, and [`FEW`] at least; those that it does not have are 0.
+    weights: Vec<f64>,
 }
 
-/// Weights of one output, of which the first `count` mean something.
-#[derive(Debug, Clone, Copy)]
-struct ZoomRow {
+/// The grid pixels of one output: the first, and how many they are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Output {
     first: u32,
-    count: usize,
-    weights: [f64; MOST_TAPS],
-}
-
-impl ZoomRow {
-    const NONE: Self = Self {
-        first: 0,
-        count: 0,
-        weights: [0.0; MOST_TAPS],
-    };
+    count: u32,
 }
 
 impl Zoom {
@@ -127,53 +123,76 @@ impl Zoom {
         let resize = Resize::new(axis.filter, outputs, axis.length);
         self.span = resize.span();
         self.step = if axis.reversed_in { u32::MAX } else { 1 };
-        // Rows of the view before are written over where they lie: most of their memory is not touched.
-        self.rows.resize(outputs as usize, ZoomRow::NONE);
-        for (place, row) in (0..outputs).zip(&mut self.rows) {
+        let width = self.span.max(FEW);
+        self.outputs
+            .resize(outputs as usize, Output { first: 0, count: 0 });
+        self.weights.resize(outputs as usize * width, 0.0);
+        let lines = self.weights.chunks_exact_mut(width);
+        let mut weights = [0.0; MOST_TAPS];
+        for ((place, to), line) in (0..outputs).zip(&mut self.outputs).zip(lines) {
             let output = match axis.reversed_out {
                 true => outputs - 1 - place,
                 false => place,
             };
-            let (first, count) = resize.row(output, &mut row.weights);
+            let (first, count) = resize.row(output, &mut weights);
             let first = axis.start + first;
-            (row.first, row.count) = match axis.reversed_in {
-                true => (side - 1 - first, count),
-                false => (first, count),
+            *to = Output {
+                first: match axis.reversed_in {
+                    true => side - 1 - first,
+                    false => first,
+                },
+                count: u32::try_from(count).unwrap_or(0),
             };
+            for (k, (to, weight)) in line.iter_mut().zip(weights).enumerate() {
+                *to = if k < count { weight } else { 0.0 };
+            }
         }
     }
 
     pub(crate) fn reserve(&mut self, side: usize) {
-        reserve(&mut self.rows, side);
+        reserve(&mut self.outputs, side);
+        reserve(&mut self.weights, side * MOST_TAPS);
     }
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<ZoomRow>()
+        self.outputs.capacity() * size_of::<Output>() + self.weights.capacity() * size_of::<f64>()
+    }
+}
+
+impl Output {
+    /// The grid pixel that weight `k` is for.
+    #[inline(always)]
+    fn place(self, k: u32, step: u32) -> usize {
+        self.first.wrapping_add(k.wrapping_mul(step)) as usize
+    }
+
+    /// The first native pixel of `width` that hold all of those that the grid pixels depend on.
+    #[inline(always)]
+    fn begin(self, step: u32, grid: &Grid, width: usize) -> u32 {
+        let last = self.place(self.count - 1, step);
+        let lowest = last.min(self.first as usize);
+        let furthest = grid.native - u32::try_from(width).unwrap_or(0);
+        grid.rows[lowest].first.min(furthest)
     }
 }
 
 impl Taps {
     /// Folds an axis and the way from native pixels to the grid into one row of weights for each pixel
     /// of the result. Reuses this value's memory.
-    pub(crate) fn set(&mut self, zoom: &Zoom, grid: &Grid) {
-        let native = grid.native();
-        let outputs = zoom.rows.len();
-        self.width = padded(grid.reach(zoom.span), native);
-        self.starts.clear();
-        self.weights.clear();
+    pub(crate) fn set(&mut self, simd: Simd, zoom: &Zoom, grid: &Grid) {
+        let outputs = zoom.outputs.len();
+        self.width = padded(grid.reach(zoom.span), grid.native());
+        self.starts.resize(outputs, 0);
         self.weights.resize(outputs * self.width, 0.0);
-        let lines = self.weights.chunks_exact_mut(self.width);
-        for (row, line) in zoom.rows.iter().zip(lines) {
-            let furthest = u32::try_from(row.count - 1)
-                .unwrap_or(0)
-                .wrapping_mul(zoom.step);
-            let lowest = row.first.min(row.first.wrapping_add(furthest));
-            let low = grid.rows[lowest as usize].first as usize;
-            let begin = low.min(native - self.width);
-            self.starts.push(u32::try_from(begin).unwrap_or(0));
-            fold(grid, row, zoom.step, begin, line);
-        }
+        fold(
+            simd,
+            zoom,
+            grid,
+            self.width,
+            &mut self.starts,
+            &mut self.weights,
+        );
     }
 
     /// Takes the memory for `side` outputs.
@@ -186,6 +205,12 @@ impl Taps {
     pub(crate) fn bytes(&self) -> usize {
         let weights = self.weights.capacity() * size_of::<f32>();
         weights + self.starts.capacity() * size_of::<u32>()
+    }
+
+    /// For each output its first input, and its weights.
+    fn outputs(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        let starts = self.starts.iter().map(|&start| start as usize);
+        starts.zip(self.weights.chunks_exact(self.width))
     }
 
     /// The inputs that some outputs depend on, one at least: first, and one past the last. Outputs run
@@ -205,78 +230,96 @@ impl Taps {
     pub(crate) fn all_inputs(&self) -> Range<usize> {
         self.inputs(0..self.starts.len())
     }
+}
 
-    /// How often each input counts over all outputs: the sum of its weights.
-    pub(crate) fn totals(&self, totals: &mut [f32]) {
-        totals.fill(0.0);
-        for (&start, weights) in self
-            .starts
-            .iter()
-            .zip(self.weights.chunks_exact(self.width))
-        {
-            for (total, weight) in totals[start as usize..].iter_mut().zip(weights) {
+/// How often each input of two axes with as many outputs counts over all of them: the sum of its weights. Both at
+/// once: a sum waits for the one before it, where that is of the same input.
+pub(crate) fn add_up([(y, rows), (x, columns)]: [(&Taps, &mut [f32]); 2]) {
+    rows.fill(0.0);
+    columns.fill(0.0);
+    for (of_row, of_column) in y.outputs().zip(x.outputs()) {
+        for ((start, weights), totals) in [(of_row, &mut *rows), (of_column, &mut *columns)] {
+            for (total, weight) in totals[start..].iter_mut().zip(weights) {
                 *total += weight;
             }
         }
     }
 }
 
-/// Adds up the weights of an output's grid rows into those of the native pixels from `begin` on.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-fn fold(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
-    if grid.taps > 1 {
-        return match line.len() {
-            ..=LEAD => fold_few(grid, zoom, step, begin, line),
-            _ => fold_many(grid, zoom, step, begin, line),
-        };
-    }
-    // Every grid pixel is one native pixel, and another one each.
-    let mut at = zoom.first;
-    for weight in &zoom.weights[..zoom.count] {
-        let row = &grid.rows[at as usize];
-        line[row.first as usize - begin] += (weight * row.weights[LEAD]) as f32;
-        at = at.wrapping_add(step);
+kernel! {
+    /// Adds up the weights of each output's grid rows into `width` weights of native pixels. Numbers one by one, but
+    /// compiled for the processor: four of `f64` are one register.
+    fn fold(
+        _lanes,
+        zoom: &Zoom,
+        grid: &Grid,
+        width: usize,
+        starts: &mut [u32],
+        weights: &mut [f32],
+    ) {
+        match (width, zoom.span) {
+            (1, 1) => fold_few::<1, 1>(zoom, grid, starts, weights),
+            (2, ..=2) => fold_few::<2, 2>(zoom, grid, starts, weights),
+            (3, ..=2) => fold_few::<3, 2>(zoom, grid, starts, weights),
+            (4, ..=2) => fold_few::<4, 2>(zoom, grid, starts, weights),
+            (2, ..=4) => fold_few::<2, 4>(zoom, grid, starts, weights),
+            (3, ..=4) => fold_few::<3, 4>(zoom, grid, starts, weights),
+            (4, ..=4) => fold_few::<4, 4>(zoom, grid, starts, weights),
+            _ => fold_many(zoom, grid, width, starts, weights),
+        }
     }
 }
 
-/// [`fold`] in `f64`, where several grid pixels depend on one native pixel, into up to [`LEAD`] weights.
-#[inline]
+/// For outputs that depend on up to `S` grid pixels and `W` native ones, four at most.
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-fn fold_few(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
-    let mut sums = [0.0; LEAD];
-    let mut at = zoom.first;
-    for weight in &zoom.weights[..zoom.count] {
-        let row = &grid.rows[at as usize];
+fn fold_few<const W: usize, const S: usize>(
+    zoom: &Zoom,
+    grid: &Grid,
+    starts: &mut [u32],
+    weights: &mut [f32],
+) {
+    let outputs = zoom.outputs.iter().zip(zoom.weights.as_chunks::<FEW>().0);
+    let lines = starts.iter_mut().zip(weights.as_chunks_mut::<W>().0);
+    for ((output, weights), (start, line)) in outputs.zip(lines) {
+        *start = output.begin(zoom.step, grid, W);
         // The sums stay in registers: what moves is where they are added from.
-        let shift = row.first as usize - begin;
-        if let Some(added) = row.weights[LEAD - shift..].first_chunk::<LEAD>() {
-            for (sum, w) in sums.iter_mut().zip(added) {
+        let mut sums = [0.0; LEAD];
+        for (k, weight) in (0..).zip(&weights[..S]) {
+            // Those that are missing at a border have no weight, and stand where the last one does.
+            let row = &grid.rows[output.place(output.count.saturating_sub(1).min(k), zoom.step)];
+            let shift = (row.first - *start) as usize;
+            if let Some(added) = row.weights[LEAD - shift..].first_chunk::<LEAD>() {
+                for (sum, w) in sums.iter_mut().zip(added) {
+                    *sum += weight * w;
+                }
+            }
+        }
+        for (to, sum) in line.iter_mut().zip(sums) {
+            *to = sum as f32;
+        }
+    }
+}
+
+/// The same for any number of either.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn fold_many(zoom: &Zoom, grid: &Grid, width: usize, starts: &mut [u32], weights: &mut [f32]) {
+    let of_zoom = zoom.weights.chunks_exact(zoom.span.max(FEW));
+    let lines = starts.iter_mut().zip(weights.chunks_exact_mut(width));
+    for ((output, weights), (start, line)) in zoom.outputs.iter().zip(of_zoom).zip(lines) {
+        *start = output.begin(zoom.step, grid, width);
+        let mut sums = [0.0; WIDEST + GRID_TAPS];
+        for (k, weight) in (0..output.count).zip(weights) {
+            let row = &grid.rows[output.place(k, zoom.step)];
+            let sums = &mut sums[(row.first - *start) as usize..];
+            for (sum, w) in sums.iter_mut().zip(&row.weights[LEAD..]) {
                 *sum += weight * w;
             }
         }
-        at = at.wrapping_add(step);
-    }
-    for (to, sum) in line.iter_mut().zip(sums) {
-        *to = sum as f32;
-    }
-}
-
-/// The same into any number of weights.
-#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-fn fold_many(grid: &Grid, zoom: &ZoomRow, step: u32, begin: usize, line: &mut [f32]) {
-    let mut sums = [0.0; WIDEST + GRID_TAPS];
-    let mut at = zoom.first;
-    for weight in &zoom.weights[..zoom.count] {
-        let row = &grid.rows[at as usize];
-        let sums = &mut sums[row.first as usize - begin..];
-        for (sum, w) in sums.iter_mut().zip(&row.weights[LEAD..]) {
-            *sum += weight * w;
+        for (to, sum) in line.iter_mut().zip(sums) {
+            *to = sum as f32;
         }
-        at = at.wrapping_add(step);
-    }
-    for (to, sum) in line.iter_mut().zip(sums) {
-        *to = sum as f32;
     }
 }
 
@@ -359,7 +402,7 @@ mod tests {
                         filter,
                     };
                     zoom.set(&axis, 120, outputs);
-                    taps.set(&zoom, &grid);
+                    taps.set(Simd::best(), &zoom, &grid);
                     for weights in taps.weights.chunks_exact(taps.width) {
                         let sum: f32 = weights.iter().sum();
                         assert!(

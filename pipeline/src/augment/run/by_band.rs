@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{PORCH, Run, SPAN, apply, block_rows, first_normals, plane_len};
+use super::{PORCH, Run, apply, block_rows, first_normals, plane_len, span_rows};
 use crate::augment::ops::blur::{blur_along_rows, blur_columns, blur_columns_to_view};
-use crate::augment::ops::noise::add_noise_to_view;
+use crate::augment::ops::noise::{add_noise_to_view, stream_noisy};
 use crate::augment::ops::pointwise::total;
 use crate::augment::program::{Action, Pass, Source, Step};
 use crate::augment::resample::{
@@ -15,12 +15,6 @@ use crate::augment::stream::{LARGE, line_at, write};
 use crate::element::Element;
 use crate::rng::{NORMALS, OpKey};
 use crate::simd::{Row, Simd};
-
-/// Rows of a span: blocks for which the rows that their columns are made from stay in the innermost cache.
-fn span_rows(side: usize) -> usize {
-    let rows = block_rows(side);
-    rows * (SPAN / rows).max(1)
-}
 
 impl<'a, E: Element> Run<'a, E> {
     pub(super) fn by_band(&mut self, passes: &[Action], steps: &[Step]) {
@@ -47,7 +41,13 @@ impl<'a, E: Element> Run<'a, E> {
             let Scratch { axes, resample, .. } = &mut *self.scratch;
             raster.turn(self.simd, (&axes[group].y, &axes[group].x), resample);
         }
-        let (rows, mut sum) = (block_rows(side), 0.0);
+        // What goes straight to the view is in no cache that a block would have to fit into.
+        let is_direct = pass.last && steps.is_empty() && !matches!(pass.source, Source::Planes);
+        let rows = match is_direct {
+            true => span_rows(side),
+            false => block_rows(side),
+        };
+        let mut sum = 0.0;
         for first in (0..side).step_by(rows) {
             let block = Block {
                 band,
@@ -79,7 +79,7 @@ impl<'a, E: Element> Run<'a, E> {
                 let Axes { y, x, across } = &axes[group];
                 let inputs = y.inputs(first..(first + span).min(side));
                 *top = inputs.start;
-                raster.along_rows(self.simd, inputs, (x, across), resample);
+                raster.along_rows(self.simd, inputs, (x, across), resample, 0);
             }
             Source::Blur(kernel) if first == 0 => {
                 let Scratch {
@@ -218,6 +218,16 @@ struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
+    fn columns(&self, table: usize, block: &Block) -> Columns<'_> {
+        Columns {
+            rows: self.rows,
+            top: self.top,
+            y: self.y,
+            map: self.maps[table * self.bands + block.band],
+            adds: false,
+        }
+    }
+
     /// Makes the block's values; with `at_once` writes them to the view, too, and says so.
     fn fill<E: Element>(
         &self,
@@ -240,13 +250,7 @@ impl Inputs<'_> {
         match &pass.source {
             Source::Planes => {}
             Source::Native { table } => {
-                let columns = Columns {
-                    rows: self.rows,
-                    top: self.top,
-                    y: self.y,
-                    map: self.maps[table * self.bands + block.band],
-                    adds: false,
-                };
+                let columns = self.columns(*table, block);
                 if at_once {
                     along_columns_to_view(simd, columns, rows, memory, first, out, streams);
                 } else {
@@ -301,6 +305,10 @@ impl<E: Element> Target<'_, E> {
     fn noise(&mut self, simd: Simd, std: f32, key: OpKey, first: u32) {
         let pixels = self.pixels.clone();
         let (memory, out) = (&mut *self.memory, &mut *self.out);
+        let values = &memory[self.first..][..pixels.len()];
+        if self.streams && stream_noisy(simd, values, std, key, first, &mut out[pixels.clone()]) {
+            return;
+        }
         add_noise_to_view(
             simd,
             memory,

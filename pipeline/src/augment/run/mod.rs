@@ -5,14 +5,16 @@ mod by_band;
 
 use std::ops::Range;
 
+use chipmill_schemas::band::Resolution;
 use chipmill_store::PatchPixels;
 
 use super::graph::Stage;
-use super::ops::noise::add_noise;
+use super::ops::noise::{add_noise, stream_noisy};
 use super::ops::pointwise::{limit, map};
 use super::program::{Action, Pass, Step};
 use super::resample::{
-    Affine, BANDS_AT_ONCE, Columns, Raster, along_columns, combine, means_of_view, stride,
+    Affine, BANDS_AT_ONCE, Columns, Raster, add_up, along_columns, combine, gray_to_view,
+    means_of_view, stride,
 };
 use super::scratch::{Axes, Scratch};
 use super::stream::{LARGE, line_at, write};
@@ -42,9 +44,15 @@ fn block_rows(side: usize) -> usize {
     unit * BLOCK.div_ceil(unit * side).max(1)
 }
 
-/// Values of a block with its porch, and of a stretch of the mean over bands.
+/// Rows of a span: blocks for which the rows that their columns are made from stay in the innermost cache.
+fn span_rows(side: usize) -> usize {
+    let rows = block_rows(side);
+    rows * (SPAN / rows).max(1)
+}
+
+/// Values of a span with its porch, and of a stretch of the mean over bands.
 pub(super) fn block_len(side: usize) -> usize {
-    let rows = block_rows(side).min(side.next_multiple_of(NORMALS));
+    let rows = span_rows(side).min(side.next_multiple_of(NORMALS));
     PORCH
         + (rows * side + 2 * LANES)
             .next_multiple_of(NORMALS)
@@ -69,7 +77,11 @@ impl<'a, E: Element> Run<'a, E> {
         let mut at = 0;
         while let Some(action) = program.actions.get(at) {
             match action {
-                Action::GrayNative { table } => self.gray_native(*table),
+                Action::GrayNative {
+                    table,
+                    contrast,
+                    last,
+                } => self.gray_native(*table, *contrast, *last),
                 Action::Stage(stage) => self.stage(*stage),
                 Action::Pass(pass) if pass.across => {
                     self.across(pass, &program.steps[pass.steps.clone()]);
@@ -135,11 +147,35 @@ impl<'a, E: Element> Run<'a, E> {
         let len = plane_len(self.side());
         // The first band is changed last: it is what the others are made from.
         for band in (0..self.bands()).rev() {
+            if pass.last && self.stream_spread(steps, band) {
+                continue;
+            }
             // On its way to the view every band but the first can use the second's memory.
             let slot = if pass.last { band.min(1) } else { band };
             self.scratch.planes.copy_within(..len, slot * len);
             self.band(pass, steps, band, slot);
         }
+    }
+
+    /// Writes a band of a gray view to which nothing but noise is added, where nothing needs to be kept for that; else
+    /// says so.
+    fn stream_spread(&mut self, steps: &[Step], band: usize) -> bool {
+        let &[Step::Noise { std, key }] = steps else {
+            return false;
+        };
+        let pixels = self.pixels_of_plane();
+        let streams = size_of_val(&*self.out) >= LARGE;
+        let out = &mut self.out[band * pixels..][..pixels];
+        let first = first_normals(band, 0, pixels);
+        streams
+            && stream_noisy(
+                self.simd,
+                &self.scratch.planes[..pixels],
+                std,
+                key,
+                first,
+                out,
+            )
     }
 
     fn write_plane(&mut self, slot: usize, band: usize, pixels: Range<usize>) {
@@ -152,52 +188,115 @@ impl<'a, E: Element> Run<'a, E> {
     }
 
     /// The mean over bands, taken at each resolution before that is resampled.
-    fn gray_native(&mut self, table: usize) {
-        let (simd, bands, side) = (self.simd, self.bands(), self.side());
-        let share = 1.0 / bands as f32;
-        let maps = &self.scratch.maps[table * bands..][..bands];
-        let offsets = maps.iter().map(|m| f64::from(m.offset)).sum::<f64>();
+    fn gray_native(&mut self, table: usize, contrast: Option<usize>, last: bool) {
+        let (side, bands) = (self.side(), self.bands());
+        let mut starts = [0; Resolution::ALL.len()];
+        let mut at = 0;
+        for (start, group) in starts.iter_mut().zip(&self.augmenter.groups) {
+            *start = at;
+            at += self.gray_rows(*group, table, contrast, at);
+        }
+        let maps = (0..bands).map(|band| self.gray_map(table, contrast, band));
+        let offsets = maps.map(|map| f64::from(map.offset)).sum::<f64>();
         #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
         let mut offset = (offsets / bands as f64) as f32;
-        let mut combined = std::mem::take(&mut self.scratch.line);
-        for (g, &group) in self.augmenter.groups.iter().enumerate() {
-            let native = group.side() * group.side();
-            let mut adds = false;
-            for ((band, _), map) in self.augmenter.bands.iter().zip(maps) {
-                if band.resolution() == group {
-                    let source = self.pixels.band_slice(*band);
-                    combine(
-                        simd,
-                        source,
-                        map.gain * share,
-                        adds,
-                        &mut combined[..native],
-                    );
-                    adds = true;
-                }
-            }
-            let Axes { y, x, across } = &self.scratch.axes[group.index()];
-            let raster = Raster {
-                pixels: &combined[..native],
-                side: group.side(),
-                transposed: self.transposed,
-            };
-            let buffers = &mut self.scratch.resample;
-            raster.turn(simd, (y, x), buffers);
-            let inputs = y.all_inputs();
-            raster.along_rows(simd, inputs.clone(), (x, across), buffers);
-            let columns = Columns {
-                rows: &buffers.rows,
-                top: inputs.start,
+        let Scratch {
+            axes,
+            resample,
+            planes,
+            ..
+        } = &mut *self.scratch;
+        let mut all = [None; Resolution::ALL.len()];
+        for ((columns, start), group) in all.iter_mut().zip(starts).zip(&self.augmenter.groups) {
+            let y = &axes[group.index()].y;
+            *columns = Some(Columns {
+                rows: &resample.rows[start..],
+                top: y.all_inputs().start,
                 y,
                 map: Affine { gain: 1.0, offset },
-                adds: g > 0,
-            };
-            let plane = &mut self.scratch.planes[..plane_len(side)];
-            along_columns(simd, columns, 0..side, plane);
+                adds: start > 0,
+            });
             offset = 0.0;
         }
-        self.scratch.line = combined;
+        let columns = all.iter().flatten().copied();
+        if last && gray_to_view(self.simd, &all, side, planes, self.out) {
+            return;
+        }
+        for columns in columns {
+            along_columns(self.simd, columns, 0..side, planes);
+        }
+        if last {
+            for band in 0..self.bands() {
+                self.write_plane(0, band, 0..self.pixels_of_plane());
+            }
+        }
+    }
+
+    /// The map of a band of a gray view.
+    fn gray_map(&self, table: usize, contrast: Option<usize>, band: usize) -> Affine {
+        let map = |table| self.scratch.maps[table * self.bands() + band];
+        match contrast {
+            Some(contrast) => map(table).contrasted(map(contrast)),
+            None => map(table),
+        }
+    }
+
+    /// The weighted sum of the bands of one resolution, resampled along rows, into the rows from value `at` on; gives
+    /// how many values they are. The means of the bands become offsets of the contrast's table.
+    fn gray_rows(
+        &mut self,
+        group: Resolution,
+        table: usize,
+        contrast: Option<usize>,
+        at: usize,
+    ) -> usize {
+        let (count, native) = (self.bands(), group.side());
+        let places = self.augmenter.bands.iter().enumerate();
+        let places = places.filter(|(_, (band, _))| band.resolution() == group);
+        let mut bands = [(0.0, &[][..]); BANDS_AT_ONCE];
+        let mut own = [0; BANDS_AT_ONCE];
+        let mut taken = 0;
+        for ((to, own), (place, (band, _))) in bands.iter_mut().zip(&mut own).zip(places) {
+            // A contrast's factor is known before the mean that it is about.
+            let gain = self.gray_map(table, contrast, place).gain;
+            *to = (gain * (1.0 / count as f32), self.pixels.band_slice(*band));
+            *own = place;
+            taken += 1;
+        }
+        let (pixels, transposed) = (self.pixels_of_plane(), self.transposed);
+        let Scratch {
+            axes,
+            resample,
+            maps,
+            line,
+            totals,
+            ..
+        } = &mut *self.scratch;
+        let combined = &mut line[..native * native];
+        let weights = native_weights(&axes[group.index()], transposed, totals);
+        let means = combine(
+            self.simd,
+            &bands[..taken],
+            native,
+            weights,
+            pixels,
+            combined,
+        );
+        if let Some(contrast) = contrast {
+            for (place, mean) in own[..taken].iter().zip(means) {
+                maps[contrast * count + place].offset = mean;
+            }
+        }
+        let Axes { y, x, across } = &axes[group.index()];
+        let raster = Raster {
+            pixels: &*combined,
+            side: group.side(),
+            transposed: self.transposed,
+        };
+        let inputs = y.all_inputs();
+        raster.turn(self.simd, (y, x), resample);
+        raster.along_rows(self.simd, inputs.clone(), (x, across), resample, at);
+        inputs.len() * stride(y.starts.len())
     }
 
     fn stage(&mut self, stage: usize) {
@@ -215,7 +314,9 @@ impl<'a, E: Element> Run<'a, E> {
     /// Geometric operations on the view itself.
     fn reframe(&mut self, run: &super::frame::GeometricRun) {
         let (side, len) = (self.side(), plane_len(self.side()));
-        let transposed = self.augmenter.set_view_axes(run, self.key, self.scratch);
+        let transposed = self
+            .augmenter
+            .set_view_axes(self.simd, run, self.key, self.scratch);
         let Axes { y, x, across } = &self.scratch.axes[super::OF_VIEW];
         for plane in self.scratch.planes.chunks_exact_mut(len) {
             let raster = Raster {
@@ -226,7 +327,7 @@ impl<'a, E: Element> Run<'a, E> {
             let buffers = &mut self.scratch.resample;
             raster.turn(self.simd, (y, x), buffers);
             let inputs = y.all_inputs();
-            raster.along_rows(self.simd, inputs.clone(), (x, across), buffers);
+            raster.along_rows(self.simd, inputs.clone(), (x, across), buffers, 0);
             let columns = Columns {
                 rows: &buffers.rows,
                 top: inputs.start,
@@ -271,6 +372,19 @@ fn first_normals(band: usize, start: usize, pixels: usize) -> u32 {
     u32::try_from(first).unwrap_or(u32::MAX)
 }
 
+/// How often each native row and column counts in a view.
+fn native_weights<'a>(
+    Axes { y, x, .. }: &Axes,
+    transposed: bool,
+    totals: &'a mut [f32],
+) -> (&'a [f32], &'a [f32]) {
+    let (rows, columns) = totals.split_at_mut(totals.len() / 2);
+    // A turned view's rows are made from columns.
+    let axes = if transposed { (x, y) } else { (y, x) };
+    add_up([(axes.0, &mut *rows), (axes.1, &mut *columns)]);
+    (rows, columns)
+}
+
 /// The means of the bands of the resampled view, before any map, into the offsets of `means`.
 pub(super) fn native_means(
     augmenter: &Augmenter,
@@ -282,19 +396,8 @@ pub(super) fn native_means(
     means: &mut [Affine],
 ) {
     let count = augmenter.side() * augmenter.side();
-    let (rows, columns) = totals.split_at_mut(totals.len() / 2);
     for &group in &augmenter.groups {
-        let Axes { y, x, .. } = &axes[group.index()];
-        y.totals(if transposed {
-            &mut *columns
-        } else {
-            &mut *rows
-        });
-        x.totals(if transposed {
-            &mut *rows
-        } else {
-            &mut *columns
-        });
+        let (rows, columns) = native_weights(&axes[group.index()], transposed, totals);
         let mut places = (0..augmenter.bands.len()).filter(|&place| {
             let (band, _) = augmenter.bands[place];
             band.resolution() == group

@@ -1,0 +1,146 @@
+//! A gray view, which is the same in every band, from its resolutions to memory in one go.
+
+use std::ops::Range;
+
+use chipmill_schemas::band::Resolution;
+
+use super::columns::{Columns, MOST_TAPS};
+use super::separable::stride;
+use crate::augment::stream::{LARGE, lines_of};
+use crate::element::Element;
+use crate::simd::{LANES, Lanes, Line, kernel};
+
+/// A row that an output is made from, and its weight.
+type Tap<'a> = (&'a [f32], f32);
+
+/// The outputs of one pass or the sum of several, sixteen after sixteen without a gap from one row to the next.
+struct Flow<'a> {
+    passes: &'a [Option<Columns<'a>>],
+    side: usize,
+    /// Those that are still to be made, this one first.
+    outputs: Range<usize>,
+    column: usize,
+    taps: [Tap<'a>; Resolution::ALL.len() * MOST_TAPS],
+    count: usize,
+    offset: f32,
+}
+
+impl<'a> Flow<'a> {
+    /// Of some rows; `None` where these do not end with a vector or in its middle, or have too many taps.
+    #[inline(always)]
+    fn new(passes: &'a [Option<Columns<'a>>], side: usize, outputs: Range<usize>) -> Option<Self> {
+        let few_taps = passes
+            .iter()
+            .flatten()
+            .all(|pass| pass.y.width <= MOST_TAPS);
+        if !few_taps || !side.is_multiple_of(LANES / 2) || side < LANES {
+            return None;
+        }
+        let offset = passes.iter().flatten().find(|pass| !pass.adds);
+        let mut flow = Self {
+            passes,
+            side,
+            outputs,
+            column: 0,
+            taps: [(&[], 0.0); _],
+            count: 0,
+            offset: offset.map_or(0.0, |pass| pass.map.offset),
+        };
+        flow.set_taps();
+        Some(flow)
+    }
+
+    /// The next sixteen outputs.
+    #[inline(always)]
+    fn next<L: Lanes>(&mut self, lanes: L) -> L::F {
+        let sum = self.sum(lanes);
+        self.column += LANES;
+        if self.column < self.side {
+            return sum;
+        }
+        self.outputs.start += 1;
+        self.set_taps();
+        if self.column == self.side {
+            self.column = 0;
+            return sum;
+        }
+        self.column = 0;
+        let begin = self.sum(lanes);
+        self.column = LANES / 2;
+        lanes.join(sum, begin)
+    }
+
+    /// The weighted sum of sixteen values of each row.
+    #[inline(always)]
+    fn sum<L: Lanes>(&self, lanes: L) -> L::F {
+        let mut sum = lanes.splat(self.offset);
+        for (row, weight) in &self.taps[..self.count] {
+            if let Some(values) = row[self.column..].first_chunk() {
+                sum = lanes.mul_add(lanes.load(values), lanes.splat(*weight), sum);
+            }
+        }
+        sum
+    }
+
+    /// Those of the row, if there is one.
+    #[inline(always)]
+    fn set_taps(&mut self) {
+        if self.outputs.is_empty() {
+            return;
+        }
+        let row = self.outputs.start;
+        let most = self.taps.len();
+        let mut taps = self.taps.iter_mut();
+        for Columns {
+            rows, top, y, map, ..
+        } in self.passes.iter().flatten()
+        {
+            let weights = &y.weights[row * y.width..][..y.width];
+            let first = (y.starts[row] as usize - top) * stride(self.side);
+            let rows = rows[first..].chunks(stride(self.side));
+            for ((row, weight), tap) in rows.zip(weights).zip(taps.by_ref()) {
+                *tap = (row, weight * map.gain);
+            }
+        }
+        self.count = most - taps.len();
+    }
+}
+
+kernel! {
+    /// The sum of several passes, to every band of a view, where that is large and whole cache lines can be made of few
+    /// rows: while some are on their way to memory, the next are made. Else does nothing and says so.
+    ///
+    /// `memory` holds four rows.
+    pub(crate) fn gray_to_view[E: Element](
+        lanes,
+        passes: &[Option<Columns<'_>>],
+        side: usize,
+        memory: &mut [f32],
+        out: &mut [E],
+    ) -> bool {
+        let is_large = size_of_val(out) >= LARGE;
+        let (Some(lines), Some(mut flow)) = (lines_of(out), Flow::new(passes, side, 0..side)) else {
+            return false;
+        };
+        // Two rows of f32 or four of halves are whole lines.
+        let together = 2 * size_of::<f32>() / size_of::<E>();
+        if !is_large || !side.is_multiple_of(together) {
+            return false;
+        }
+        let (per_line, values) = (size_of::<Line>() / size_of::<E>(), together * side);
+        for piece in 0..side / together {
+            let memory = &mut memory[..values];
+            for row in memory.as_chunks_mut().0 {
+                lanes.store(flow.next(lanes), row);
+            }
+            for band in lines.chunks_exact_mut(side * side / per_line) {
+                let lines = band.chunks_exact_mut(values / per_line).nth(piece);
+                let lines = lines.unwrap_or_default().iter_mut();
+                for (line, values) in lines.zip(memory.chunks_exact(per_line)) {
+                    E::write_line(lanes, values, line, true);
+                }
+            }
+        }
+        true
+    }
+}
