@@ -7,9 +7,11 @@ mod mean;
 mod rows;
 mod separable;
 mod taps;
+mod zoom;
 
 pub(crate) use columns::{Columns, along_columns, along_columns_to_view};
 pub(crate) use gray::gray_to_view;
 pub(crate) use mean::{BANDS_AT_ONCE, combine, means_of_view};
 pub(crate) use separable::{Affine, Buffers, Raster, stride};
-pub(crate) use taps::{Across, Axis, Grid, Taps, Zoom, add_up};
+pub(crate) use taps::{Across, Taps, add_up};
+pub(crate) use zoom::{Axis, Grid, Zoom};

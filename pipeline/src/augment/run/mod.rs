@@ -2,19 +2,18 @@
 
 mod across;
 mod by_band;
+mod gray;
 
 use std::ops::Range;
 
-use chipmill_schemas::band::Resolution;
 use chipmill_store::PatchPixels;
 
 use super::graph::Stage;
-use super::ops::noise::{add_noise, stream_noisy};
+use super::ops::noise::add_noise;
 use super::ops::pointwise::{limit, map};
-use super::program::{Action, Pass, Step};
+use super::program::{Action, Step};
 use super::resample::{
-    Affine, BANDS_AT_ONCE, Columns, Raster, add_up, along_columns, combine, gray_to_view,
-    means_of_view, stride,
+    Affine, BANDS_AT_ONCE, Columns, Raster, add_up, along_columns, means_of_view, stride,
 };
 use super::scratch::{Axes, Scratch};
 use super::stream::{LARGE, line_at, write};
@@ -126,58 +125,6 @@ impl<'a, E: Element> Run<'a, E> {
         map.offset = (1.0 - map.gain) * mean;
     }
 
-    /// A pass over the one band that stands for all, or that makes all bands from it.
-    fn gray(&mut self, pass: &Pass, steps: &[Step]) {
-        if let Some((Step::Spread, steps)) = steps.split_first() {
-            return self.spread(pass, steps);
-        }
-        let kept = Pass {
-            last: false,
-            ..pass.clone()
-        };
-        self.band(&kept, steps, 0, 0);
-        if pass.last {
-            for band in 0..self.bands() {
-                self.write_plane(0, band, 0..self.pixels_of_plane());
-            }
-        }
-    }
-
-    fn spread(&mut self, pass: &Pass, steps: &[Step]) {
-        let len = plane_len(self.side());
-        // The first band is changed last: it is what the others are made from.
-        for band in (0..self.bands()).rev() {
-            if pass.last && self.stream_spread(steps, band) {
-                continue;
-            }
-            // On its way to the view every band but the first can use the second's memory.
-            let slot = if pass.last { band.min(1) } else { band };
-            self.scratch.planes.copy_within(..len, slot * len);
-            self.band(pass, steps, band, slot);
-        }
-    }
-
-    /// Writes a band of a gray view to which nothing but noise is added, where nothing needs to be kept for that; else
-    /// says so.
-    fn stream_spread(&mut self, steps: &[Step], band: usize) -> bool {
-        let &[Step::Noise { std, key }] = steps else {
-            return false;
-        };
-        let pixels = self.pixels_of_plane();
-        let streams = size_of_val(&*self.out) >= LARGE;
-        let out = &mut self.out[band * pixels..][..pixels];
-        let first = first_normals(band, 0, pixels);
-        streams
-            && stream_noisy(
-                self.simd,
-                &self.scratch.planes[..pixels],
-                std,
-                key,
-                first,
-                out,
-            )
-    }
-
     fn write_plane(&mut self, slot: usize, band: usize, pixels: Range<usize>) {
         let count = self.pixels_of_plane();
         let streams = size_of_val(&*self.out) >= LARGE;
@@ -185,118 +132,6 @@ impl<'a, E: Element> Run<'a, E> {
         let (from, to) = (line_at(out, pixels.start), line_at(out, pixels.end));
         let plane = &self.scratch.planes[slot * plane_len(self.augmenter.side())..];
         write(self.simd, &plane[from..to], &mut out[from..to], streams);
-    }
-
-    /// The mean over bands, taken at each resolution before that is resampled.
-    fn gray_native(&mut self, table: usize, contrast: Option<usize>, last: bool) {
-        let (side, bands) = (self.side(), self.bands());
-        let mut starts = [0; Resolution::ALL.len()];
-        let mut at = 0;
-        for (start, group) in starts.iter_mut().zip(&self.augmenter.groups) {
-            *start = at;
-            at += self.gray_rows(*group, table, contrast, at);
-        }
-        let maps = (0..bands).map(|band| self.gray_map(table, contrast, band));
-        let offsets = maps.map(|map| f64::from(map.offset)).sum::<f64>();
-        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-        let mut offset = (offsets / bands as f64) as f32;
-        let Scratch {
-            axes,
-            resample,
-            planes,
-            ..
-        } = &mut *self.scratch;
-        let mut all = [None; Resolution::ALL.len()];
-        for ((columns, start), group) in all.iter_mut().zip(starts).zip(&self.augmenter.groups) {
-            let y = &axes[group.index()].y;
-            *columns = Some(Columns {
-                rows: &resample.rows[start..],
-                top: y.all_inputs().start,
-                y,
-                map: Affine { gain: 1.0, offset },
-                adds: start > 0,
-            });
-            offset = 0.0;
-        }
-        let columns = all.iter().flatten().copied();
-        if last && gray_to_view(self.simd, &all, side, planes, self.out) {
-            return;
-        }
-        for columns in columns {
-            along_columns(self.simd, columns, 0..side, planes);
-        }
-        if last {
-            for band in 0..self.bands() {
-                self.write_plane(0, band, 0..self.pixels_of_plane());
-            }
-        }
-    }
-
-    /// The map of a band of a gray view.
-    fn gray_map(&self, table: usize, contrast: Option<usize>, band: usize) -> Affine {
-        let map = |table| self.scratch.maps[table * self.bands() + band];
-        match contrast {
-            Some(contrast) => map(table).contrasted(map(contrast)),
-            None => map(table),
-        }
-    }
-
-    /// The weighted sum of the bands of one resolution, resampled along rows, into the rows from value `at` on; gives
-    /// how many values they are. The means of the bands become offsets of the contrast's table.
-    fn gray_rows(
-        &mut self,
-        group: Resolution,
-        table: usize,
-        contrast: Option<usize>,
-        at: usize,
-    ) -> usize {
-        let (count, native) = (self.bands(), group.side());
-        let places = self.augmenter.bands.iter().enumerate();
-        let places = places.filter(|(_, (band, _))| band.resolution() == group);
-        let mut bands = [(0.0, &[][..]); BANDS_AT_ONCE];
-        let mut own = [0; BANDS_AT_ONCE];
-        let mut taken = 0;
-        for ((to, own), (place, (band, _))) in bands.iter_mut().zip(&mut own).zip(places) {
-            // A contrast's factor is known before the mean that it is about.
-            let gain = self.gray_map(table, contrast, place).gain;
-            *to = (gain * (1.0 / count as f32), self.pixels.band_slice(*band));
-            *own = place;
-            taken += 1;
-        }
-        let (pixels, transposed) = (self.pixels_of_plane(), self.transposed);
-        let Scratch {
-            axes,
-            resample,
-            maps,
-            line,
-            totals,
-            ..
-        } = &mut *self.scratch;
-        let combined = &mut line[..native * native];
-        let weights = native_weights(&axes[group.index()], transposed, totals);
-        let means = combine(
-            self.simd,
-            &bands[..taken],
-            native,
-            weights,
-            pixels,
-            combined,
-        );
-        if let Some(contrast) = contrast {
-            for (place, mean) in own[..taken].iter().zip(means) {
-                maps[contrast * count + place].offset = mean;
-            }
-        }
-        let Axes { y, x, across } = &axes[group.index()];
-        let raster = Raster {
-            pixels: &*combined,
-            side: group.side(),
-            transposed: self.transposed,
-        };
-        let inputs = y.all_inputs();
-        raster.turn(self.simd, (y, x), resample);
-        raster.along_rows(self.simd, inputs.clone(), (x, across), resample, at);
-        inputs.len() * stride(y.starts.len())
     }
 
     fn stage(&mut self, stage: usize) {
