@@ -24,8 +24,8 @@ use crate::metadata::ArrayDocument;
 use crate::object;
 use crate::patch_arrays::columns;
 
-/// Rows of a chunk, where there are as many. What is in memory until a chunk is written, and while it is encoded,
-/// is all of a store's end that grows with its patches.
+/// Rows of a chunk, where there are as many. So many wait in memory until a chunk is written, and their elements while
+/// it is encoded: most of what the end of a store needs.
 pub(crate) const CHUNK_ROWS: u64 = 16_384;
 
 /// One small array: its metadata and all its elements.
@@ -187,4 +187,46 @@ fn names_along(path: String, dim: &str, names: Vec<String>) -> SmallArray {
     let shape = [names.len() as u64];
     let names = Elements::Texts(names.into_iter().collect());
     SmallArray::new(path, &shape, &[dim], names, json!({}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::write_object;
+
+    /// Stores of before have other chunks than we write.
+    #[test]
+    fn an_array_is_copied_and_read_with_whatever_chunks_it_has() {
+        let ids = |range: std::ops::Range<u32>| {
+            let texts = range.map(|i| format!("S2A_MSIL2A_20170617T000000_4_{i}"));
+            Elements::Texts(texts.collect())
+        };
+        let array = |elements| {
+            let path = layout::PATCH_ID.to_owned();
+            SmallArray::new(path, &[6], &[layout::DIM_PATCH], elements, json!({}))
+        };
+        let expected = array(ids(0..6));
+        for rows in [1, 2, 3, 6] {
+            let dir = tempfile::tempdir().unwrap();
+            let write = |name: &str, bytes: &[u8]| {
+                write_object(&dir.path().join(name), bytes).unwrap();
+            };
+            for k in 0..6 / rows {
+                let mut part = array(ids(k * rows..(k + 1) * rows));
+                part.document.chunk_shape = vec![rows.into()];
+                let node = part.document.to_json().to_string();
+                write(&layout::metadata_object(layout::PATCH_ID), node.as_bytes());
+                let (name, bytes) = part.chunk(k.into()).unwrap();
+                write(&name, &bytes);
+            }
+            assert_eq!(expected.read(dir.path()).unwrap(), expected.elements);
+            let copy: ReadableStorage = Arc::new(expected.copied(dir.path()).unwrap());
+            let copy = Array::open(copy, "/patch_id").unwrap();
+            let texts = copy.retrieve_array_subset::<Vec<String>>(&copy.subset_all());
+            assert_eq!(
+                Elements::Texts(texts.unwrap().into_iter().collect()),
+                expected.elements
+            );
+        }
+    }
 }

@@ -63,6 +63,8 @@ mod error;
 mod floats;
 mod frame;
 mod graph;
+#[cfg(test)]
+mod kinds;
 mod normalise;
 mod ops;
 mod orientation;
@@ -236,8 +238,14 @@ impl Augmenter {
     /// How many of a view's bands are of a resolution.
     #[must_use]
     pub fn bands_of(&self, group: Resolution) -> usize {
-        let own = self.bands.iter().filter(|(b, _)| b.resolution() == group);
-        own.count()
+        self.places(group).count()
+    }
+
+    /// Where among a view's bands those of a resolution are.
+    fn places(&self, group: Resolution) -> impl Iterator<Item = usize> {
+        let bands = self.bands.iter().enumerate();
+        let own = bands.filter(move |(_, (band, _))| band.resolution() == group);
+        own.map(|(place, _)| place)
     }
 
     /// Bytes that a [`Scratch`] may come to hold.

@@ -1,11 +1,12 @@
 //! Where a view lies in memory decides how it is written, and nothing else.
 
-use chipmill_schemas::augment::{Augment, GaussianBlur, GaussianNoise, Preset};
+use chipmill_schemas::augment::{Augment, GaussianBlur};
 use chipmill_schemas::band::Band;
 use chipmill_schemas::config::{BandChoice, ViewConfig};
 use half::{bf16, f16};
 
-use super::tests::{compiled, key, many_views, patch};
+use super::kinds::many_views;
+use super::tests::{compiled, key, patch};
 use super::{Augmenter, Scratch};
 use crate::simd::Line;
 use crate::{Element, SimdPath};
@@ -47,35 +48,8 @@ fn blurred_views() -> Vec<ViewConfig> {
     views.map(view).collect()
 }
 
-/// Views whose bands are equal, from one resolution and from all: alone, with noise, and blurred.
-fn gray_views() -> Vec<ViewConfig> {
-    let mut gray = Preset::Peers.operations();
-    gray.retain(|op| !matches!(op, Augment::GaussianBlur(_) | Augment::GaussianNoise(_)));
-    for op in &mut gray {
-        if let Augment::DropColor(chance) = op {
-            chance.p = 1.0;
-        }
-    }
-    let noise = Augment::GaussianNoise(GaussianNoise { p: 1.0, std: 0.1 });
-    let blur = Augment::GaussianBlur(GaussianBlur {
-        p: 1.0,
-        ..GaussianBlur::default()
-    });
-    let bands = [vec![Band::B03, Band::B08], Band::ALL.to_vec()];
-    let view = |(bands, more, side): (&Vec<Band>, &[Augment], u32)| ViewConfig {
-        side,
-        bands: BandChoice::List(bands.clone()),
-        augment: Some([&gray[..], more].concat()),
-        ..ViewConfig::default()
-    };
-    let steps = [&[][..], &[noise], &[blur]];
-    let of_steps = |bands| steps.map(|more| [64, 100, 120].map(|side| (bands, more, side)));
-    let all = bands.iter().flat_map(of_steps).flatten();
-    all.map(view).collect()
-}
-
 fn check<E: Element>() {
-    let views = [many_views(), blurred_views(), gray_views()].concat();
+    let views = [many_views(), blurred_views()].concat();
     for config in views.iter().filter(|c| c.side >= 64) {
         let augmenter = compiled(config).unwrap();
         for path in [SimdPath::Scalar, SimdPath::best()] {

@@ -1,14 +1,15 @@
 //! The augmenter as a whole: what it refuses, what it tells, that it repeats itself.
 
 use chipmill_schemas::augment::{
-    Augment, Border, Chance, Clip, ColorModel, Filter, GaussianBlur, GaussianNoise, Jitter, Preset,
-    Rot90, Scope, ZoomScale,
+    Augment, Chance, Clip, ColorModel, GaussianBlur, GaussianNoise, Jitter, Preset, Scope,
+    ZoomScale,
 };
 use chipmill_schemas::band::{Band, Resolution};
 use chipmill_schemas::config::{BandChoice, NamedBands, Normalise, ViewConfig};
 use chipmill_schemas::statistics::{BandStatistics, SetStatistics};
 use chipmill_store::PatchPixels;
 
+use super::kinds::many_views;
 use super::{AugmentError, Augmenter, CustomOp, CustomView, Random, Scratch};
 use crate::{Element, SimdPath, ViewKey};
 
@@ -269,60 +270,6 @@ fn bits(augmenter: &Augmenter, pixels: &PatchPixels, key: ViewKey) -> Vec<u32> {
     out.into_iter().map(f32::to_bits).collect()
 }
 
-/// Lists of operations that take every way through a program: each alone, and in orders that no preset has.
-fn all_kinds() -> Vec<Vec<Augment>> {
-    let noise = Augment::GaussianNoise(GaussianNoise { p: 1.0, std: 0.1 });
-    let blur = |border| {
-        Augment::GaussianBlur(GaussianBlur {
-            p: 1.0,
-            border,
-            ..GaussianBlur::default()
-        })
-    };
-    let (reflect, zero) = (blur(Border::Reflect), blur(Border::Zero));
-    let drop = Augment::DropColor(Chance { p: 1.0 });
-    let jitter = |clip, scope| {
-        Augment::Jitter(Jitter {
-            clip,
-            scope,
-            ..Jitter::default()
-        })
-    };
-    let clipped = jitter(Some([0.0, 1.0]), Scope::Shared);
-    let free = jitter(None, Scope::PerChannel);
-    let zoom = |filter| {
-        Augment::ZoomScale(ZoomScale {
-            filter,
-            ..ZoomScale::default()
-        })
-    };
-    let (near, cubic) = (zoom(Filter::Nearest), zoom(Filter::Bicubic));
-    let turn = Augment::Rot90(Rot90 {});
-    let band_drop = Augment::BandDrop(Chance { p: 0.4 });
-    let clip = Augment::Clip(Clip::default());
-    let all = [
-        &noise, &reflect, &zero, &drop, &clipped, &free, &near, &cubic, &turn, &band_drop, &clip,
-    ];
-    let mut lists: Vec<Vec<Augment>> = all.map(|op| vec![op.clone()]).to_vec();
-    let orders = [
-        vec![&drop, &free, &noise],
-        vec![&free, &drop, &reflect, &noise],
-        vec![&free, &drop, &reflect],
-        vec![&drop, &clip],
-        vec![&clipped, &drop, &free, &clip],
-        vec![&clip, &drop, &clipped, &reflect, &drop],
-        vec![&drop, &reflect, &turn, &noise],
-        vec![&noise, &drop, &clip],
-        vec![&noise, &noise, &cubic, &noise],
-        vec![&reflect, &zero, &free, &band_drop],
-        vec![&clipped, &clipped, &reflect, &clipped],
-        vec![&drop, &drop, &band_drop, &free],
-        vec![&clip, &near, &turn, &clip, &cubic],
-    ];
-    lists.extend(orders.map(|order| order.into_iter().cloned().collect()));
-    lists
-}
-
 #[test]
 fn a_band_that_is_asked_for_many_times_is_the_same_each_time() {
     let config = ViewConfig {
@@ -341,46 +288,6 @@ fn a_band_that_is_asked_for_many_times_is_the_same_each_time() {
     let mut bands = view.chunks(view.len() / 14);
     let first = bands.next().unwrap();
     assert!(bands.all(|band| band == first));
-}
-
-fn hsv() -> Vec<Augment> {
-    vec![Augment::Jitter(Jitter {
-        model: ColorModel::Hsv,
-        ..Jitter::default()
-    })]
-}
-
-/// Views of every kind, band choice and side, small and odd ones too.
-pub(super) fn many_views() -> Vec<ViewConfig> {
-    let some = BandChoice::List(vec![Band::B8A, Band::B01, Band::B03]);
-    let one = BandChoice::List(vec![Band::B12]);
-    let [all, rgb] = [NamedBands::All, NamedBands::Rgb].map(BandChoice::Named);
-    let mut views = Vec::new();
-    for (number, augment) in all_kinds().into_iter().enumerate() {
-        for side in [[8, 33], [30, 47], [64, 57], [100, 31]][number % 4] {
-            views.push((side, some.clone(), augment.clone()));
-        }
-        views.push((120, [&one, &some][number % 2].clone(), augment));
-    }
-    for preset in Preset::ALL {
-        for (side, bands) in [
-            (17, &all),
-            (32, &rgb),
-            (120, &all),
-            (133, &some),
-            (240, &one),
-        ] {
-            views.push((side, bands.clone(), preset.operations()));
-        }
-    }
-    views.extend([25, 120].map(|side| (side, rgb.clone(), hsv())));
-    let config = |(side, bands, augment)| ViewConfig {
-        side,
-        bands,
-        augment: Some(augment),
-        ..ViewConfig::default()
-    };
-    views.into_iter().map(config).collect()
 }
 
 #[test]

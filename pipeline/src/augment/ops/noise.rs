@@ -4,7 +4,7 @@ use chipmill_schemas::augment::GaussianNoise;
 
 use crate::augment::stream::{Lines, Sink, line_at, lines_of, write_values};
 use crate::element::Element;
-use crate::rng::{NORMALS, OpKey};
+use crate::rng::{NORMALS, Normals, OpKey};
 use crate::simd::{LANES, Lanes, Line, Row, kernel};
 
 /// Whether the view gets noise.
@@ -20,11 +20,7 @@ kernel! {
         let blocks = values.as_chunks_mut::<{ NORMALS / LANES }>().0;
         let mut normals = key.normals(lanes, first);
         for values in blocks {
-            let mut noisy = loaded(lanes, values);
-            normals.add(lanes, std, &mut noisy);
-            for (noisy, values) in noisy.into_iter().zip(values) {
-                lanes.store(noisy, values);
-            }
+            add_block(lanes, &mut normals, std, values);
         }
     }
 }
@@ -86,17 +82,22 @@ kernel! {
         let mut normals = key.normals(lanes, first);
         for at in pixels.step_by(NORMALS) {
             let values = &mut block[porch + at - start..][..NORMALS];
-            let rows = values.as_chunks_mut::<LANES>().0;
-            let mut noisy = loaded(lanes, rows);
-            normals.add(lanes, std, &mut noisy);
-            for (noisy, values) in noisy.into_iter().zip(rows) {
-                lanes.store(noisy, values);
-            }
+            add_block(lanes, &mut normals, std, values.as_chunks_mut().0);
             let to = line_at(out, end.min(at + NORMALS));
             let values = &block[porch + from - start..][..to - from];
             write_values(lanes, values, &mut out[from..to], streams);
             from = to;
         }
+    }
+}
+
+/// Adds the next block of normal numbers, times `std`, to a block of values.
+#[inline(always)]
+fn add_block<L: Lanes>(lanes: L, normals: &mut Normals<L>, std: L::F, values: &mut [Row<f32>]) {
+    let mut noisy = loaded(lanes, values);
+    normals.add(lanes, std, &mut noisy);
+    for (noisy, values) in noisy.into_iter().zip(values) {
+        lanes.store(noisy, values);
     }
 }
 

@@ -1,38 +1,34 @@
 //! A gray view, which is the same in every band, from its resolutions to memory in one go.
 
-use std::ops::Range;
-
 use chipmill_schemas::band::Resolution;
 
 use super::columns::{Columns, MOST_TAPS};
 use super::separable::stride;
-use crate::augment::stream::{LARGE, lines_of};
+use crate::augment::stream::lines_of;
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Line, kernel};
 
 /// A row that an output is made from, and its weight.
 type Tap<'a> = (&'a [f32], f32);
 
-/// The outputs of one pass or the sum of several, sixteen after sixteen without a gap from one row to the next.
+/// The sum of several passes, sixteen values after sixteen without a gap from one row to the next.
 struct Flow<'a> {
     passes: &'a [Option<Columns<'a>>],
     side: usize,
-    /// Those that are still to be made, this one first.
-    outputs: Range<usize>,
+    row: usize,
     column: usize,
+    /// Those of the row.
     taps: [Tap<'a>; Resolution::ALL.len() * MOST_TAPS],
     count: usize,
     offset: f32,
 }
 
 impl<'a> Flow<'a> {
-    /// Of some rows; `None` where these do not end with a vector or in its middle, or have too many taps.
+    /// `None` where rows do not end with a vector or in its middle, or have too many taps.
     #[inline(always)]
-    fn new(passes: &'a [Option<Columns<'a>>], side: usize, outputs: Range<usize>) -> Option<Self> {
-        let few_taps = passes
-            .iter()
-            .flatten()
-            .all(|pass| pass.y.width <= MOST_TAPS);
+    fn new(passes: &'a [Option<Columns<'a>>], side: usize) -> Option<Self> {
+        let mut all = passes.iter().flatten();
+        let few_taps = all.all(|pass| pass.y.width <= MOST_TAPS);
         if !few_taps || !side.is_multiple_of(LANES / 2) || side < LANES {
             return None;
         }
@@ -40,7 +36,7 @@ impl<'a> Flow<'a> {
         let mut flow = Self {
             passes,
             side,
-            outputs,
+            row: 0,
             column: 0,
             taps: [(&[], 0.0); _],
             count: 0,
@@ -58,7 +54,7 @@ impl<'a> Flow<'a> {
         if self.column < self.side {
             return sum;
         }
-        self.outputs.start += 1;
+        self.row += 1;
         self.set_taps();
         if self.column == self.side {
             self.column = 0;
@@ -85,10 +81,10 @@ impl<'a> Flow<'a> {
     /// Those of the row, if there is one.
     #[inline(always)]
     fn set_taps(&mut self) {
-        if self.outputs.is_empty() {
+        let row = self.row;
+        if row == self.side {
             return;
         }
-        let row = self.outputs.start;
         let most = self.taps.len();
         let mut taps = self.taps.iter_mut();
         for Columns {
@@ -107,8 +103,8 @@ impl<'a> Flow<'a> {
 }
 
 kernel! {
-    /// The sum of several passes, to every band of a view, where that is large and whole cache lines can be made of few
-    /// rows: while some are on their way to memory, the next are made. Else does nothing and says so.
+    /// The sum of several passes, streamed to every band of a view, where whole cache lines can be made of few rows: while
+    /// some are on their way to memory, the next are made. Else does nothing and says so.
     ///
     /// `memory` holds four rows.
     pub(crate) fn gray_to_view[E: Element](
@@ -118,15 +114,11 @@ kernel! {
         memory: &mut [f32],
         out: &mut [E],
     ) -> bool {
-        let is_large = size_of_val(out) >= LARGE;
-        let (Some(lines), Some(mut flow)) = (lines_of(out), Flow::new(passes, side, 0..side)) else {
+        let (Some(lines), Some(mut flow)) = (lines_of(out), Flow::new(passes, side)) else {
             return false;
         };
-        // Two rows of f32 or four of halves are whole lines.
+        // Two rows of f32 or four of halves are whole lines, and sides are multiples of eight.
         let together = 2 * size_of::<f32>() / size_of::<E>();
-        if !is_large || !side.is_multiple_of(together) {
-            return false;
-        }
         let (per_line, values) = (size_of::<Line>() / size_of::<E>(), together * side);
         for piece in 0..side / together {
             let memory = &mut memory[..values];

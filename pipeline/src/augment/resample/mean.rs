@@ -67,15 +67,19 @@ fn means<L: Lanes>(lanes: L, sums: [L::F; BANDS_AT_ONCE], total: usize) -> [f32;
 
 kernel! {
     /// The weighted sum of bands, which come with the weight of each, and their means as [`means_of_view`] gives them:
-    /// pixels are read and widened once for both.
+    /// pixels are read and widened once for both. With `adds` the sum is added to what is there.
+    ///
+    /// At most [`BANDS_AT_ONCE`] bands, of at least sixteen pixels a side.
     pub(crate) fn combine[P: Pixel](
         lanes,
         bands: &[(f32, &[P])],
         native: usize,
         weights: (&[f32], &[f32]),
         total: usize,
+        adds: bool,
         to: &mut [f32],
     ) -> [f32; BANDS_AT_ONCE] {
+        let to = (to, adds);
         let sums = match bands.len() {
             1 => combined::<L, P, 1>(lanes, bands, native, weights, to),
             2 => combined::<L, P, 2>(lanes, bands, native, weights, to),
@@ -95,7 +99,7 @@ fn combined<L: Lanes, P: Pixel, const N: usize>(
     bands: &[(f32, &[P])],
     native: usize,
     (rows, columns): (&[f32], &[f32]),
-    to: &mut [f32],
+    (to, adds): (&mut [f32], bool),
 ) -> [L::F; BANDS_AT_ONCE] {
     let mut sums = [lanes.splat(0.0); BANDS_AT_ONCE];
     let Some(bands) = bands.first_chunk::<N>() else {
@@ -112,16 +116,21 @@ fn combined<L: Lanes, P: Pixel, const N: usize>(
         for (line, (_, source)) in lines.iter_mut().zip(bands) {
             *line = &source[y * native..][..native];
         }
+        let Some(to_last) = to.last_chunk() else {
+            break;
+        };
+        let before = |to: &Row<f32>| if adds { *to } else { [0.0; LANES] };
         let mut row = [lanes.splat(0.0); N];
-        let last = native - LANES;
-        let sum = add_pixels(lanes, &lines, last, &gains, end, &mut row);
-        if let Some(to) = to.last_chunk_mut() {
+        let sum = lanes.load(&before(to_last));
+        let last = add_pixels(lanes, &lines, native - LANES, &gains, end, &mut row, sum);
+        for ((j, weights), to) in whole.iter().enumerate().zip(to.as_chunks_mut().0) {
+            let (weights, sum) = (lanes.load(weights), lanes.load(&before(to)));
+            let sum = add_pixels(lanes, &lines, j * LANES, &gains, weights, &mut row, sum);
             lanes.store(sum, to);
         }
-        for ((j, weights), to) in whole.iter().enumerate().zip(to.as_chunks_mut().0) {
-            let weights = lanes.load(weights);
-            let sum = add_pixels(lanes, &lines, j * LANES, &gains, weights, &mut row);
-            lanes.store(sum, to);
+        // Made of what was there before the vector that it overlaps with was written.
+        if let Some(to) = to.last_chunk_mut() {
+            lanes.store(last, to);
         }
         if weight != 0.0 {
             for (sum, row) in sums.iter_mut().zip(row) {
@@ -132,7 +141,7 @@ fn combined<L: Lanes, P: Pixel, const N: usize>(
     sums
 }
 
-/// Adds sixteen weighted pixels of each band to its sum, and gives the weighted sum of the bands.
+/// Adds sixteen weighted pixels of each band to its sum, and gives `sum` with the weighted bands.
 #[inline(always)]
 fn add_pixels<L: Lanes, P: Pixel, const N: usize>(
     lanes: L,
@@ -141,8 +150,8 @@ fn add_pixels<L: Lanes, P: Pixel, const N: usize>(
     gains: &[L::F; N],
     weights: L::F,
     row: &mut [L::F; N],
+    mut sum: L::F,
 ) -> L::F {
-    let mut sum = lanes.splat(0.0);
     for b in 0..N {
         let Some(pixels) = lines[b][at..].first_chunk() else {
             return sum;

@@ -129,7 +129,7 @@ fn fold_few<const W: usize, const S: usize>(
         let mut sums = [0.0; LEAD];
         for (k, weight) in (0..).zip(&weights[..S]) {
             // Those that are missing at a border have no weight, and stand where the last one does.
-            let row = &grid.rows[output.place(output.count.saturating_sub(1).min(k), zoom.step)];
+            let row = &grid.rows[output.place((output.count - 1).min(k), zoom.step)];
             let shift = (row.first - *start) as usize;
             if let Some(added) = row.weights[LEAD - shift..].first_chunk::<LEAD>() {
                 for (sum, w) in sums.iter_mut().zip(added) {

@@ -108,8 +108,7 @@ impl Zoom {
         self.span = resize.span();
         self.step = if axis.reversed_in { u32::MAX } else { 1 };
         let width = self.span.max(FEW);
-        self.outputs
-            .resize(outputs as usize, Output { first: 0, count: 0 });
+        self.outputs.resize(outputs as usize, Output::default());
         self.weights.resize(outputs as usize * width, 0.0);
         let lines = self.weights.chunks_exact_mut(width);
         let mut weights = [0.0; MOST_TAPS];
@@ -151,7 +150,7 @@ impl Output {
         self.first.wrapping_add(k.wrapping_mul(step)) as usize
     }
 
-    /// The first native pixel of `width` that hold all of those that the grid pixels depend on.
+    /// The first of `width` native pixels that hold all of those that the grid pixels depend on.
     #[inline(always)]
     pub(super) fn begin(self, step: u32, grid: &Grid, width: usize) -> u32 {
         let last = self.place(self.count - 1, step);

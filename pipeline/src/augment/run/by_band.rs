@@ -11,7 +11,7 @@ use crate::augment::resample::{
     Affine, Columns, Raster, Taps, along_columns, along_columns_to_view, stride,
 };
 use crate::augment::scratch::{Axes, Scratch};
-use crate::augment::stream::{LARGE, line_at, write};
+use crate::augment::stream::{line_at, write};
 use crate::element::Element;
 use crate::rng::{NORMALS, OpKey};
 use crate::simd::{Row, Simd};
@@ -155,7 +155,7 @@ impl<'a, E: Element> Run<'a, E> {
     fn target(&mut self, pass: &Pass, block: &Block) -> (Target<'_, E>, Inputs<'_>) {
         let (side, bands, pixels) = (self.side(), self.bands(), self.pixels_of_plane());
         let own = block.rows.start * side..block.rows.end * side;
-        let streams = size_of_val(&*self.out) >= LARGE;
+        let streams = self.streams();
         let group = self.augmenter.bands[block.band].0.resolution().index();
         let out = match pass.last {
             true => &mut self.out[block.band * pixels..][..pixels],

@@ -9,7 +9,6 @@ use crate::augment::resample::{
     Affine, BANDS_AT_ONCE, Columns, Raster, along_columns, combine, gray_to_view, stride,
 };
 use crate::augment::scratch::{Axes, Scratch};
-use crate::augment::stream::LARGE;
 use crate::element::Element;
 
 impl<E: Element> Run<'_, E> {
@@ -50,24 +49,16 @@ impl<E: Element> Run<'_, E> {
         let &[Step::Noise { std, key }] = steps else {
             return false;
         };
-        let pixels = self.pixels_of_plane();
-        let streams = size_of_val(&*self.out) >= LARGE;
+        let (streams, pixels) = (self.streams(), self.pixels_of_plane());
+        let plane = &self.scratch.planes[..pixels];
         let out = &mut self.out[band * pixels..][..pixels];
         let first = first_normals(band, 0, pixels);
-        streams
-            && stream_noisy(
-                self.simd,
-                &self.scratch.planes[..pixels],
-                std,
-                key,
-                first,
-                out,
-            )
+        streams && stream_noisy(self.simd, plane, std, key, first, out)
     }
 
     /// The mean over bands, taken at each resolution before that is resampled.
     pub(super) fn gray_native(&mut self, table: usize, contrast: Option<usize>, last: bool) {
-        let (side, bands) = (self.side(), self.bands());
+        let (side, bands, streams) = (self.side(), self.bands(), self.streams());
         let mut starts = [0; Resolution::ALL.len()];
         let mut at = 0;
         for (start, group) in starts.iter_mut().zip(&self.augmenter.groups) {
@@ -96,12 +87,11 @@ impl<E: Element> Run<'_, E> {
             });
             offset = 0.0;
         }
-        let columns = all.iter().flatten().copied();
-        if last && gray_to_view(self.simd, &all, side, planes, self.out) {
+        if last && streams && gray_to_view(self.simd, &all, side, planes, self.out) {
             return;
         }
-        for columns in columns {
-            along_columns(self.simd, columns, 0..side, planes);
+        for columns in all.iter().flatten() {
+            along_columns(self.simd, *columns, 0..side, planes);
         }
         if last {
             for band in 0..self.bands() {
@@ -120,7 +110,7 @@ impl<E: Element> Run<'_, E> {
     }
 
     /// The weighted sum of the bands of one resolution, resampled along rows, into the rows from value `at` on; gives
-    /// how many values they are. The means of the bands become offsets of the contrast's table.
+    /// how many values they are.
     fn gray_rows(
         &mut self,
         group: Resolution,
@@ -128,46 +118,16 @@ impl<E: Element> Run<'_, E> {
         contrast: Option<usize>,
         at: usize,
     ) -> usize {
-        let (count, native) = (self.bands(), group.side());
-        let places = self.augmenter.bands.iter().enumerate();
-        let places = places.filter(|(_, (band, _))| band.resolution() == group);
-        let mut bands = [(0.0, &[][..]); BANDS_AT_ONCE];
-        let mut own = [0; BANDS_AT_ONCE];
-        let mut taken = 0;
-        for ((to, own), (place, (band, _))) in bands.iter_mut().zip(&mut own).zip(places) {
-            // A contrast's factor is known before the mean that it is about.
-            let gain = self.gray_map(table, contrast, place).gain;
-            *to = (gain * (1.0 / count as f32), self.pixels.band_slice(*band));
-            *own = place;
-            taken += 1;
-        }
-        let (pixels, transposed) = (self.pixels_of_plane(), self.transposed);
+        self.combine(group, table, contrast);
         let Scratch {
             axes,
             resample,
-            maps,
             line,
-            totals,
             ..
         } = &mut *self.scratch;
-        let combined = &mut line[..native * native];
-        let weights = native_weights(&axes[group.index()], transposed, totals);
-        let means = combine(
-            self.simd,
-            &bands[..taken],
-            native,
-            weights,
-            pixels,
-            combined,
-        );
-        if let Some(contrast) = contrast {
-            for (place, mean) in own[..taken].iter().zip(means) {
-                maps[contrast * count + place].offset = mean;
-            }
-        }
         let Axes { y, x, across } = &axes[group.index()];
         let raster = Raster {
-            pixels: &*combined,
+            pixels: &line[..group.side() * group.side()],
             side: group.side(),
             transposed: self.transposed,
         };
@@ -175,5 +135,44 @@ impl<E: Element> Run<'_, E> {
         raster.turn(self.simd, (y, x), resample);
         raster.along_rows(self.simd, inputs.clone(), (x, across), resample, at);
         inputs.len() * stride(y.starts.len())
+    }
+
+    /// The weighted sum of the bands of one resolution, into the line. The means of the bands become offsets of the
+    /// contrast's table.
+    fn combine(&mut self, group: Resolution, table: usize, contrast: Option<usize>) {
+        let (augmenter, count, native) = (self.augmenter, self.bands(), group.side());
+        let total = self.pixels_of_plane();
+        let mut places = augmenter.places(group).peekable();
+        let mut adds = false;
+        while places.peek().is_some() {
+            let mut bands = [(0.0, &[][..]); BANDS_AT_ONCE];
+            let mut own = [0; BANDS_AT_ONCE];
+            let mut taken = 0;
+            for ((to, own), place) in bands.iter_mut().zip(&mut own).zip(places.by_ref()) {
+                // A contrast's factor is known before the mean that it is about.
+                let gain = self.gray_map(table, contrast, place).gain;
+                let source = self.pixels.band_slice(augmenter.bands[place].0);
+                *to = (gain * (1.0 / count as f32), source);
+                *own = place;
+                taken += 1;
+            }
+            let bands = &bands[..taken];
+            let Scratch {
+                axes,
+                maps,
+                line,
+                totals,
+                ..
+            } = &mut *self.scratch;
+            let weights = native_weights(&axes[group.index()], self.transposed, totals);
+            let to = &mut line[..native * native];
+            let means = combine(self.simd, bands, native, weights, total, adds, to);
+            adds = true;
+            if let Some(contrast) = contrast {
+                for (place, mean) in own[..taken].iter().zip(means) {
+                    maps[contrast * count + place].offset = mean;
+                }
+            }
+        }
     }
 }

@@ -125,9 +125,14 @@ impl<'a, E: Element> Run<'a, E> {
         map.offset = (1.0 - map.gain) * mean;
     }
 
+    /// Whether the view is written past the caches.
+    fn streams(&self) -> bool {
+        size_of_val(&*self.out) >= LARGE
+    }
+
     fn write_plane(&mut self, slot: usize, band: usize, pixels: Range<usize>) {
         let count = self.pixels_of_plane();
-        let streams = size_of_val(&*self.out) >= LARGE;
+        let streams = self.streams();
         let out = &mut self.out[band * count..][..count];
         let (from, to) = (line_at(out, pixels.start), line_at(out, pixels.end));
         let plane = &self.scratch.planes[slot * plane_len(self.augmenter.side())..];
@@ -233,10 +238,7 @@ pub(super) fn native_means(
     let count = augmenter.side() * augmenter.side();
     for &group in &augmenter.groups {
         let (rows, columns) = native_weights(&axes[group.index()], transposed, totals);
-        let mut places = (0..augmenter.bands.len()).filter(|&place| {
-            let (band, _) = augmenter.bands[place];
-            band.resolution() == group
-        });
+        let mut places = augmenter.places(group);
         loop {
             let mut bands = [(0, &[][..]); BANDS_AT_ONCE];
             let mut taken = 0;
