@@ -20,9 +20,9 @@ mod sealed {
         /// next comes.
         fn put<L: Lanes>(lanes: L, v: L::F, held: &mut Option<L::F>, lines: &mut IterMut<'_, Line>);
 
-        /// Streams eight vectors to the lines that they fill, at once: what they are computed from need not
+        /// Streams four vectors to the lines that they fill, at once: what they are computed from need not
         /// wait for a question between two of them. Nothing where there are fewer lines.
-        fn put_eight<L: Lanes>(lanes: L, v: [L::F; 8], lines: &mut [Line]);
+        fn put_four<L: Lanes>(lanes: L, v: [L::F; 4], lines: &mut [Line]);
     }
 }
 
@@ -49,8 +49,8 @@ impl sealed::Sealed for f32 {
     }
 
     #[inline(always)]
-    fn put_eight<L: Lanes>(lanes: L, v: [L::F; 8], lines: &mut [Line]) {
-        let Some(lines) = lines.first_chunk_mut::<8>() else {
+    fn put_four<L: Lanes>(lanes: L, v: [L::F; 4], lines: &mut [Line]) {
+        let Some(lines) = lines.first_chunk_mut::<4>() else {
             return;
         };
         for (line, v) in lines.iter_mut().zip(v) {
@@ -101,8 +101,8 @@ impl sealed::Sealed for f16 {
     }
 
     #[inline(always)]
-    fn put_eight<L: Lanes>(lanes: L, v: [L::F; 8], lines: &mut [Line]) {
-        let Some(lines) = lines.first_chunk_mut::<4>() else {
+    fn put_four<L: Lanes>(lanes: L, v: [L::F; 4], lines: &mut [Line]) {
+        let Some(lines) = lines.first_chunk_mut::<2>() else {
             return;
         };
         for (line, &[low, high]) in lines.iter_mut().zip(v.as_chunks().0) {
@@ -136,8 +136,8 @@ impl sealed::Sealed for bf16 {
     }
 
     #[inline(always)]
-    fn put_eight<L: Lanes>(lanes: L, v: [L::F; 8], lines: &mut [Line]) {
-        let Some(lines) = lines.first_chunk_mut::<4>() else {
+    fn put_four<L: Lanes>(lanes: L, v: [L::F; 4], lines: &mut [Line]) {
+        let Some(lines) = lines.first_chunk_mut::<2>() else {
             return;
         };
         for (line, &[low, high]) in lines.iter_mut().zip(v.as_chunks().0) {

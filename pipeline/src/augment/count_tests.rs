@@ -1,6 +1,8 @@
 //! The count of operations against naive loops over rows, vectors and weights.
 
-use chipmill_schemas::augment::{Augment, Chance, GaussianBlur, GaussianNoise, Jitter, Preset};
+use chipmill_schemas::augment::{
+    Augment, Chance, Clip, GaussianBlur, GaussianNoise, Jitter, Preset,
+};
 use chipmill_schemas::band::Band;
 use chipmill_schemas::config::{BandChoice, ViewConfig};
 
@@ -41,9 +43,9 @@ fn resampling(rows: u64, width: u64) -> u64 {
 
 #[test]
 fn a_view_that_is_not_augmented_takes_its_resampling_alone() {
-    // 10 m bands are their own grid. Others depend on two native pixels: rows that two spans of 32 outputs
-    // need are made for each of them, two at each of three boundaries.
-    let half = resampling(60 + 3 * 2, 2);
+    // 10 m bands are their own grid. Others depend on two native pixels: rows that two spans of 64 outputs of 20 m
+    // bands need are made for each of them.
+    let half = resampling(60 + 2, 2);
     assert_eq!(counted(&[Band::B02], Vec::new()), resampling(120, 1));
     assert_eq!(counted(&[Band::B05], Vec::new()), half);
     let both = resampling(120, 1) + half;
@@ -73,12 +75,7 @@ fn a_contrast_before_the_resampling_takes_one_pass_over_native_pixels() {
 }
 
 #[test]
-fn a_blur_takes_its_kernel_twice_for_every_vector() {
-    let blur = Augment::GaussianBlur(GaussianBlur {
-        p: 1.0,
-        sigma: [1.5, 1.5],
-        ..GaussianBlur::default()
-    });
+fn a_blur_of_what_is_not_linear_takes_its_kernel_twice_for_every_vector() {
     let mut blurred = 0;
     for _row in 0..SIDE {
         for _vector in 0..VECTORS {
@@ -88,19 +85,48 @@ fn a_blur_takes_its_kernel_twice_for_every_vector() {
             }
         }
     }
-    assert_eq!(
-        counted(&[Band::B02], vec![blur]),
-        resampling(120, 1) + blurred
-    );
+    let clip = Augment::Clip(Clip::default());
+    let clipped = counted(&[Band::B02], vec![clip.clone()]);
+    assert_eq!(counted(&[Band::B02], vec![clip, blur()]), clipped + blurred);
 }
 
 #[test]
-fn noise_takes_twentythree_operations_for_two_values() {
+fn a_blur_that_the_resampling_takes_in_is_done_to_rows_and_folded_into_weights_along_columns() {
+    let mut expected = 0;
+    for _row in 0..SIDE {
+        for _vector in 0..VECTORS {
+            // The weight of a resampling that keeps pixels; the middle, and six pairs.
+            expected += 1 + (1 + 6 * 2);
+        }
+    }
+    for o in 0..SIDE {
+        // Each output's weights, made in one vector.
+        expected += 1 + 6 * 2;
+        // Every second output and the next: rows that either depends on, for both.
+        let start = |o: u64| o.saturating_sub(6).min(SIDE - 13);
+        if o % 2 == 0 {
+            let rows = 13 + start(o + 1) - start(o);
+            expected += rows * VECTORS * 2;
+        }
+    }
+    assert_eq!(counted(&[Band::B02], vec![blur()]), expected * LANES);
+}
+
+fn blur() -> Augment {
+    Augment::GaussianBlur(GaussianBlur {
+        p: 1.0,
+        sigma: [1.5, 1.5],
+        ..GaussianBlur::default()
+    })
+}
+
+#[test]
+fn noise_takes_twentytwo_operations_for_two_values() {
     let noise = |p| Augment::GaussianNoise(GaussianNoise { p, std: 0.1 });
     let mut added = 0;
-    for _block in 0..(SIDE * SIDE).div_ceil(128) {
-        for _pair in 0..64 {
-            let radius = 6 + 4 + 1; // a polynomial of four products among them, and the standard deviation
+    for _block in 0..(SIDE * SIDE).div_ceil(64) {
+        for _pair in 0..32 {
+            let radius = 6 + 4; // a polynomial of four products among them
             let (angle, sine, cosine) = (2, 4, 4);
             added += radius + angle + sine + cosine + 2;
         }

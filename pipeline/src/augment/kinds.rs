@@ -56,6 +56,10 @@ fn all_kinds() -> Vec<Vec<Augment>> {
         vec![&clipped, &clipped, &reflect, &clipped],
         vec![&drop, &drop, &band_drop, &free],
         vec![&clip, &near, &turn, &clip, &cubic],
+        vec![&turn, &near, &reflect],
+        vec![&turn, &cubic, &turn, &free, &reflect, &noise],
+        vec![&cubic, &reflect, &free, &reflect],
+        vec![&near, &reflect, &band_drop, &drop, &noise],
     ];
     lists.extend(orders.map(|order| order.into_iter().cloned().collect()));
     lists

@@ -345,11 +345,21 @@ impl Augmenter {
         scratch.reserve(&self.extent());
         let transposed = self.set_native_axes(simd, key, scratch);
         let mut program = std::mem::take(&mut scratch.program);
-        let Scratch { axes, totals, .. } = &mut *scratch;
+        let Scratch {
+            axes,
+            totals,
+            zooms,
+            ..
+        } = &mut *scratch;
         let means =
             |to: &mut [Affine]| native_means(self, simd, pixels, transposed, axes, totals, to);
         let normalise = self.bands.iter().map(|(_, affine)| *affine);
-        program.draw(&self.graph.stages, key, self.side(), normalise, means);
+        let takes_blur = |radius| {
+            let mut grids = self.groups.iter().map(|group| &self.grids[group.index()]);
+            grids.all(|grid| zooms.0.takes_blur(grid, radius))
+        };
+        let stages = &self.graph.stages;
+        program.draw(stages, key, self.side(), normalise, means, takes_blur);
         scratch.program = program;
         let mut run = Run {
             augmenter: self,
@@ -357,6 +367,7 @@ impl Augmenter {
             pixels,
             key,
             transposed,
+            blur: None,
             scratch,
             out,
         };

@@ -107,6 +107,8 @@ pub(super) struct Program {
     pub(super) steps: Vec<Step>,
     /// Tables of one map a band.
     pub(super) maps: Vec<Affine>,
+    /// A blur that is part of the resampling.
+    pub(super) blur: Option<HalfKernel>,
     bands: usize,
 }
 
@@ -143,7 +145,8 @@ impl Program {
     /// Draws the operations of one view.
     ///
     /// `normalise` is the first map of every band; `means` gives the means of the bands of the resampled
-    /// view before it, into a slice of one value a band.
+    /// view before it, into a slice of one value a band. `takes_blur` says of a blur's radius whether the resampling can
+    /// take it in.
     pub(super) fn draw(
         &mut self,
         stages: &[Stage],
@@ -151,13 +154,15 @@ impl Program {
         side: usize,
         normalise: impl Iterator<Item = Affine>,
         means: impl FnMut(&mut [Affine]),
+        takes_blur: impl Fn(usize) -> bool,
     ) {
         self.actions.clear();
         self.steps.clear();
         self.maps.clear();
+        self.blur = None;
         self.maps.extend(normalise);
         self.bands = self.maps.len();
-        let mut draft = Draft::new(self, means);
+        let mut draft = Draft::new(self, means, takes_blur);
         for (number, stage) in stages.iter().enumerate() {
             match stage {
                 Stage::Values(op_number, op) => draft.values(op, OpKey::new(key, *op_number), side),

@@ -3,14 +3,17 @@
 use super::floats::Floats;
 use super::ops::blur;
 use super::program::Program;
-use super::resample::{Across, Affine, Buffers, Grid, Taps, Zoom};
+use super::resample::{Across, Affine, Buffers, Grid, Taps, Zoom, padded_len};
 use super::run::{block_len, plane_len};
+use crate::rng::Left;
 use crate::simd::Simd;
 
 /// Weights of rows and columns.
 #[derive(Debug, Default)]
 pub(super) struct Axes {
     pub(super) y: Taps,
+    /// `y` with a blur folded into it, where a view has one.
+    pub(super) blurred: Taps,
     pub(super) x: Taps,
     /// Those of `x`, arranged for vectors.
     pub(super) across: Across,
@@ -21,6 +24,11 @@ impl Axes {
         self.y.set(simd, rows, grid);
         self.x.set(simd, columns, grid);
         self.across.set(&self.x);
+    }
+
+    /// Weights along columns.
+    pub(super) fn along_columns(&self, is_blurred: bool) -> &Taps {
+        if is_blurred { &self.blurred } else { &self.y }
     }
 }
 
@@ -49,6 +57,8 @@ pub struct Scratch {
     pub(super) top: usize,
     /// One a band.
     pub(super) sums: Vec<f64>,
+    /// Where each band's normal numbers were left.
+    pub(super) left: Vec<Left>,
 }
 
 /// What the size of a [`Scratch`] depends on.
@@ -76,8 +86,16 @@ impl Scratch {
             largest,
             operations,
         } = *extent;
-        for Axes { y, x, across } in &mut self.axes {
+        for Axes {
+            y,
+            blurred,
+            x,
+            across,
+        } in &mut self.axes
+        {
             y.reserve(side);
+            blurred.reserve(side);
+            blurred.reserve_pairs(side);
             x.reserve(side);
             across.reserve(side);
         }
@@ -87,12 +105,17 @@ impl Scratch {
         self.program.reserve(operations, bands);
         reserve(&mut self.maps, Program::most_maps(operations, bands));
         reserve(&mut self.sums, bands);
+        reserve(&mut self.left, bands);
+        self.left.resize(bands, Left::default());
         reserve(&mut self.totals, 2 * largest);
         self.totals.resize(2 * largest, 0.0);
         self.planes.resize(bands * plane_len(side));
         self.block.resize(block_len(side));
-        self.line
-            .resize(blur::line_len(side).max(largest * largest));
+        self.line.resize(
+            blur::line_len(side)
+                .max(largest * largest)
+                .max(padded_len(side)),
+        );
     }
 }
 
@@ -106,7 +129,7 @@ impl Scratch {
     /// Bytes taken.
     pub(super) fn bytes(&self) -> usize {
         let axes = self.axes.iter();
-        let axes = axes.map(|a| a.y.bytes() + a.x.bytes() + a.across.bytes());
+        let axes = axes.map(|a| a.y.bytes() + a.blurred.bytes() + a.x.bytes() + a.across.bytes());
         let floats = [&self.planes, &self.block, &self.line];
         let floats = floats.iter().map(|v| v.bytes());
         axes.sum::<usize>()
@@ -118,5 +141,6 @@ impl Scratch {
             + self.program.bytes()
             + self.maps.capacity() * size_of::<Affine>()
             + self.sums.capacity() * size_of::<f64>()
+            + self.left.capacity() * size_of::<Left>()
     }
 }

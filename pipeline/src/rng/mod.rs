@@ -8,7 +8,7 @@
 mod normal;
 mod philox;
 
-pub(crate) use normal::{BLOCK as NORMALS, Normals, RUN as NORMALS_RUN};
+pub(crate) use normal::{BLOCK as NORMALS, Left, Normals, RUN as NORMALS_RUN, Radii};
 pub use philox::philox;
 use philox::philox_rounds;
 
@@ -100,10 +100,16 @@ impl OpKey {
         f64::from(word) / TWO_TO_32
     }
 
-    /// Standard normal numbers of the operation's pixels, from `128 block` on.
+    /// Standard normal numbers of the operation's pixels, from `64 block` on.
     #[inline(always)]
     pub(crate) fn normals<L: Lanes>(self, lanes: L, block: u32) -> Normals<L> {
         Normals::new(lanes, self.space(PIXELS), self.key.0, block)
+    }
+
+    /// The same, going on from where they were left.
+    #[inline(always)]
+    pub(crate) fn resume_normals<L: Lanes>(self, lanes: L, block: u32, left: &Left) -> Normals<L> {
+        Normals::resume(lanes, self.space(PIXELS), self.key.0, block, left)
     }
 
     fn space(self, number: u32) -> [u32; 3] {
@@ -264,7 +270,7 @@ mod tests {
     #[test]
     fn normal_numbers_pass_kolmogorov_and_smirnov_and_do_not_correlate() {
         let op = OpKey::new(key(0), 4);
-        let all: Vec<f64> = (0..300)
+        let all: Vec<f64> = (0..600)
             .flat_map(|block| op.normals(Scalar, block).next(Scalar).concat())
             .map(f64::from)
             .collect();

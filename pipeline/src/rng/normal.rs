@@ -3,24 +3,24 @@
 use std::f32::consts::LN_2;
 
 use super::philox_rounds;
-use crate::simd::{LANES, Lanes};
+use crate::simd::{LANES, Lanes, Row};
 
 /// Normal numbers of a block: what a step of [`Normals`] gives.
-pub(crate) const BLOCK: usize = 8 * LANES;
+pub(crate) const BLOCK: usize = 4 * LANES;
 
-/// Blocks that follow on one seed: as many as sixteen rows of 120 pixels have.
-pub(crate) const RUN: u32 = 15;
+/// Blocks that follow on one seed: those of a band of 120 pixels a side, and some.
+pub(crate) const RUN: u32 = 256;
 
 /// Rounds of Philox for the seeds of pixels' numbers: the fewest that its authors found to pass all of
 /// `BigCrush` (table 2 of their paper); ten, as for everything else, are their margin of safety.
 const SEED_ROUNDS: usize = 7;
 
-/// Independent standard normal numbers, 128 a block.
+/// Independent standard normal numbers, 64 a block.
 ///
 /// Each lane is a xoshiro128+ (Blackman and Vigna, "Scrambled Linear Pseudorandom Number Generators", 2021) of
-/// its own. Block `k` lies in run `k / 15`, at whose beginning lane `l` takes the four words of Philox's counter
-/// `16 (k / 15) + l` as its state: so any block can be made without those of other runs, and a word costs a third of
-/// what it does from Philox.
+/// its own. Block `k` lies in run `k / 256`, at whose beginning lane `l` takes the four words of Philox's counter
+/// `16 (k / 256) + l` as its state: so any block can be made without those of other runs, and a word costs a third of
+/// what it does from Philox. Those of its own run are passed over, unless it is known where they were left ([`Left`]).
 ///
 /// Each word `w` gives a pair `r cos a, r sin a`, where `r = sqrt(-2 ln u)`. Bits 13 to 30 make
 /// `u = 1 - (w >> 13 & 0x3FFFF) / 2^18`, in (0, 1]; bits 0 to 12 choose an angle `a` from the right half of the circle,
@@ -36,7 +36,50 @@ pub(crate) struct Normals<L: Lanes> {
     block: u32,
 }
 
+/// Where numbers were left: whose they are, the next block, and the state before it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Left {
+    of: Option<([u32; 3], [u32; 2])>,
+    block: u32,
+    /// Bits of words.
+    state: [Row<f32>; 4],
+}
+
 impl<L: Lanes> Normals<L> {
+    /// From a block on, which is best the one at which these numbers were left.
+    #[inline(always)]
+    pub(crate) fn resume(
+        lanes: L,
+        space: [u32; 3],
+        key: [u32; 2],
+        block: u32,
+        left: &Left,
+    ) -> Self {
+        if left.of != Some((space, key)) || left.block != block {
+            return Self::new(lanes, space, key, block);
+        }
+        let mut state = [lanes.splat_u(0); 4];
+        for (state, words) in state.iter_mut().zip(&left.state) {
+            *state = lanes.bits(lanes.load(words));
+        }
+        Self {
+            space,
+            key,
+            state,
+            block,
+        }
+    }
+
+    /// Leaves them for [`Self::resume`].
+    #[inline(always)]
+    pub(crate) fn leave(&self, lanes: L, left: &mut Left) {
+        left.of = Some((self.space, self.key));
+        left.block = self.block;
+        for (words, state) in left.state.iter_mut().zip(self.state) {
+            lanes.store(lanes.as_floats(state), words);
+        }
+    }
+
     /// From a block on.
     #[inline(always)]
     pub(crate) fn new(lanes: L, space: [u32; 3], key: [u32; 2], block: u32) -> Self {
@@ -49,8 +92,8 @@ impl<L: Lanes> Normals<L> {
         let passed = block % RUN;
         if passed > 0 {
             normals.seed(lanes);
-            for _ in 0..4 * passed {
-                normals.word(lanes);
+            for _ in 0..passed {
+                let _ = normals.words(lanes);
             }
         }
         normals
@@ -58,40 +101,42 @@ impl<L: Lanes> Normals<L> {
 
     /// The next block.
     #[inline(always)]
-    pub(crate) fn next(&mut self, lanes: L) -> [L::F; 8] {
-        let (radii, directions) = self.polar(lanes);
-        let mut normals = [lanes.splat(0.0); 8];
-        for (pair, (radius, (cosine, sine))) in both(&mut normals, radii, directions) {
-            *pair = [lanes.mul(radius, cosine), lanes.mul(radius, sine)];
+    pub(crate) fn next(&mut self, lanes: L) -> [L::F; 4] {
+        let mut normals = [lanes.splat(0.0); 4];
+        let one = Radii::new(lanes, 1.0);
+        self.begin(lanes);
+        let (radii, (cosines, sines)) = self.polar(lanes, &one);
+        for i in 0..ABREAST {
+            normals[2 * i] = lanes.mul(radii[i], cosines[i]);
+            normals[2 * i + 1] = lanes.mul(radii[i], sines[i]);
         }
         normals
     }
 
-    /// Adds the next block, times `std`, to values.
+    /// Adds the next block, with the standard deviation that the radii are made for, to values.
     #[inline(always)]
-    pub(crate) fn add(&mut self, lanes: L, std: L::F, values: &mut [L::F; 8]) {
-        let (radii, directions) = self.polar(lanes);
-        for (pair, (radius, (cosine, sine))) in both(values, radii, directions) {
-            let radius = lanes.mul(radius, std);
-            *pair = [
-                lanes.mul_add(radius, cosine, pair[0]),
-                lanes.mul_add(radius, sine, pair[1]),
-            ];
+    pub(crate) fn add(&mut self, lanes: L, radii: &Radii<L>, values: &mut [L::F; 4]) {
+        self.begin(lanes);
+        let (radii, (cosines, sines)) = self.polar(lanes, radii);
+        for i in 0..ABREAST {
+            values[2 * i] = lanes.mul_add(radii[i], cosines[i], values[2 * i]);
+            values[2 * i + 1] = lanes.mul_add(radii[i], sines[i], values[2 * i + 1]);
         }
     }
 
-    /// The next words' radii, cosines and sines.
     #[inline(always)]
-    fn polar(&mut self, lanes: L) -> ([L::F; ABREAST], Directions<L>) {
+    fn begin(&mut self, lanes: L) {
         if self.block.is_multiple_of(RUN) {
             self.seed(lanes);
         }
         self.block = self.block.wrapping_add(1);
-        let mut words = [lanes.splat_u(0); ABREAST];
-        for word in &mut words {
-            *word = self.word(lanes);
-        }
-        (radii(lanes, words), directions(lanes, words))
+    }
+
+    /// The next words' radii, cosines and sines.
+    #[inline(always)]
+    fn polar(&mut self, lanes: L, radii: &Radii<L>) -> ([L::F; ABREAST], Directions<L>) {
+        let words = self.words(lanes);
+        polar(lanes, words, radii)
     }
 
     #[inline(always)]
@@ -104,6 +149,12 @@ impl<L: Lanes> Normals<L> {
         for (state, words) in self.state.iter_mut().zip(&words) {
             *state = lanes.load_u(words);
         }
+    }
+
+    /// A block's words.
+    #[inline(always)]
+    fn words(&mut self, lanes: L) -> [L::U; ABREAST] {
+        [self.word(lanes), self.word(lanes)]
     }
 
     /// A word of every lane.
@@ -124,40 +175,18 @@ impl<L: Lanes> Normals<L> {
 }
 
 /// Words that are worked on side by side: the steps of one depend on each other, so that a processor would wait
-/// for most of them, and four share the constants of every step. [`Lanes::abreast`] keeps them side by side.
-const ABREAST: usize = 4;
-
-/// `c[0] + c[1] x + ...` of each `x`.
-#[inline(always)]
-fn polynomials<L: Lanes, const N: usize>(
-    lanes: L,
-    x: [L::F; ABREAST],
-    c: &[f32; N],
-) -> [L::F; ABREAST] {
-    let mut sums = [lanes.splat(c[N - 1]); ABREAST];
-    for k in (0..N - 1).rev() {
-        let c = lanes.splat(c[k]);
-        for (sum, x) in sums.iter_mut().zip(x) {
-            *sum = lanes.mul_add(*sum, x, c);
-        }
-    }
-    sums
-}
+/// for most of them; and more than two take more registers than there are.
+const ABREAST: usize = 2;
 
 /// Cosines and sines.
 type Directions<L> = ([<L as Lanes>::F; ABREAST], [<L as Lanes>::F; ABREAST]);
 
-/// Pairs of values, each with its radius, its cosine and its sine.
+/// One step of Horner's scheme of each `x`.
 #[inline(always)]
-fn both<F: Copy>(
-    values: &mut [F; 8],
-    radii: [F; ABREAST],
-    (cosines, sines): ([F; ABREAST], [F; ABREAST]),
-) -> impl Iterator<Item = (&mut [F; 2], (F, (F, F)))> {
-    let pairs = values.as_chunks_mut().0;
-    pairs
-        .iter_mut()
-        .zip(radii.into_iter().zip(cosines.into_iter().zip(sines)))
+fn step<L: Lanes>(lanes: L, sums: &mut [L::F; ABREAST], x: [L::F; ABREAST], c: L::F) {
+    for i in 0..ABREAST {
+        sums[i] = lanes.mul_add(sums[i], x[i], c);
+    }
 }
 
 /// The bits of 1.
@@ -179,32 +208,47 @@ const MINUS_TWICE_LN: [f32; 5] = [
     -2.0 * -0.142_160_55,
 ];
 
-/// `sqrt(-2 ln u)` with `u = 1 - (word >> 13 & 0x3FFFF) / 2^18`.
+/// What radii are made with: coefficients of `-2 ln u` times the square of a standard deviation, so that its root need
+/// not be multiplied.
+pub(crate) struct Radii<L: Lanes> {
+    /// [`MINUS_TWICE_LN`].
+    curve: [L::F; MINUS_TWICE_LN.len()],
+    /// `-2`.
+    slope: L::F,
+    /// `-2 ln 2`, for an exponent where it stands in a float.
+    whole: L::F,
+}
+
+impl<L: Lanes> Radii<L> {
+    #[inline(always)]
+    pub(crate) fn new(lanes: L, std: f32) -> Self {
+        const MINUS_TWICE_LN_2: f32 = -2.0 * LN_2 / (1_u32 << 23) as f32;
+        let square = std * std;
+        let mut curve = [lanes.splat(0.0); MINUS_TWICE_LN.len()];
+        for (to, c) in curve.iter_mut().zip(MINUS_TWICE_LN) {
+            *to = lanes.splat(c * square);
+        }
+        Self {
+            curve,
+            slope: lanes.splat(-2.0 * square),
+            whole: lanes.splat(MINUS_TWICE_LN_2 * square),
+        }
+    }
+}
+
+/// `u = 2^exponent (1 + t)`, with `1 + t` between the roots of 1/2 and of 2: `t`, and the exponent times 2^23.
 #[inline(always)]
-fn radii<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> [L::F; ABREAST] {
-    const MINUS_TWICE_LN_2: f32 = -2.0 * LN_2 / (1_u32 << 23) as f32;
-    let mut exponents = [lanes.splat(0.0); ABREAST];
-    let mut t = exponents;
-    for ((t, exponent), word) in t.iter_mut().zip(&mut exponents).zip(words) {
-        // The bits as the fraction of a number from 1 to 2: what that lacks to 2 is exact.
-        let fraction = lanes.and(lanes.shift_right::<8>(word), lanes.splat_u(0x007F_FFE0));
-        let over = lanes.as_floats(lanes.xor(fraction, lanes.splat_u(ONE)));
-        let u = lanes.bits(lanes.sub(lanes.splat(2.0), over));
-        // u = 2^exponent (1 + t), with 1 + t between the roots of 1/2 and of 2.
-        let root = lanes.splat_u(ROOT_HALF);
-        let above = lanes.sub_u(u, root);
-        *exponent = lanes.round_i32(lanes.and(above, lanes.splat_u(0xFF80_0000)));
-        let mantissa = lanes.add_u(lanes.and(above, lanes.splat_u(0x007F_FFFF)), root);
-        *t = lanes.sub(lanes.as_floats(mantissa), lanes.splat(1.0));
-    }
-    let t = lanes.abreast(t);
-    let mut radii = lanes.abreast(polynomials(lanes, t, &MINUS_TWICE_LN));
-    for ((radius, exponent), t) in radii.iter_mut().zip(exponents).zip(t) {
-        let slope = lanes.mul_add(*radius, t, lanes.splat(-2.0));
-        let whole = lanes.mul(exponent, lanes.splat(MINUS_TWICE_LN_2));
-        *radius = lanes.sqrt(lanes.mul_add(slope, t, whole));
-    }
-    radii
+fn parted<L: Lanes>(lanes: L, word: L::U) -> (L::F, L::F) {
+    // The bits as the fraction of a number from 1 to 2: what that lacks to 2 is exact.
+    let fraction = lanes.and(lanes.shift_right::<8>(word), lanes.splat_u(0x007F_FFE0));
+    let over = lanes.as_floats(lanes.xor(fraction, lanes.splat_u(ONE)));
+    let u = lanes.bits(lanes.sub(lanes.splat(2.0), over));
+    let root = lanes.splat_u(ROOT_HALF);
+    let above = lanes.sub_u(u, root);
+    let exponent = lanes.round_i32(lanes.and(above, lanes.splat_u(0xFF80_0000)));
+    let mantissa = lanes.add_u(lanes.and(above, lanes.splat_u(0x007F_FFFF)), root);
+    let t = lanes.sub(lanes.as_floats(mantissa), lanes.splat(1.0));
+    (t, exponent)
 }
 
 /// `sin(pi x) / x` and `cos(pi x)` as polynomials in `x²` on `[0, 1/4]`, with the smallest absolute errors in sine and
@@ -212,32 +256,49 @@ fn radii<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> [L::F; ABREAST] {
 const SINE: [f32; 4] = [3.141_582, -5.167_143, 2.541_899, -0.554_636_2];
 const COSINE: [f32; 5] = [1.0, -4.934_793, 4.058_411_6, -1.331_880_1, 0.219_696_79];
 
-/// Cosines and sines of angles that are uniform on the circle.
+/// An angle from the right half of the circle, in half turns, and its square.
 #[inline(always)]
-fn directions<L: Lanes>(lanes: L, words: [L::U; ABREAST]) -> Directions<L> {
+fn angle<L: Lanes>(lanes: L, word: L::U) -> (L::F, L::F) {
     // In the middle of its step, so that both signs are equally likely.
     const HALF_STEP: u32 = 1 << 9;
-    let mut angles = [lanes.splat(0.0); ABREAST];
-    let mut squares = angles;
-    for ((angle, square), word) in angles.iter_mut().zip(&mut squares).zip(words) {
-        let fraction = lanes.and(lanes.shift_left::<10>(word), lanes.splat_u(0x007F_FC00));
-        let over = lanes.as_floats(lanes.xor(fraction, lanes.splat_u(ONE + HALF_STEP)));
-        *angle = lanes.sub(over, lanes.splat(1.5));
-        *square = lanes.mul(*angle, *angle);
+    let fraction = lanes.and(lanes.shift_left::<10>(word), lanes.splat_u(0x007F_FC00));
+    let over = lanes.as_floats(lanes.xor(fraction, lanes.splat_u(ONE + HALF_STEP)));
+    let angle = lanes.sub(over, lanes.splat(1.5));
+    (angle, lanes.mul(angle, angle))
+}
+
+/// `sqrt(-2 ln u)` with `u = 1 - (word >> 13 & 0x3FFFF) / 2^18`, and cosines and sines of angles that are uniform on the
+/// circle.
+#[inline(always)]
+fn polar<L: Lanes>(
+    lanes: L,
+    words: [L::U; ABREAST],
+    radii: &Radii<L>,
+) -> ([L::F; ABREAST], Directions<L>) {
+    let ((t0, e0), (t1, e1)) = (parted(lanes, words[0]), parted(lanes, words[1]));
+    let ((a0, x0), (a1, x1)) = (angle(lanes, words[0]), angle(lanes, words[1]));
+    let [t0, t1, x0, x1] = lanes.abreast([t0, t1, x0, x1]);
+    let (t, squares, exponents, angles) = ([t0, t1], [x0, x1], [e0, e1], [a0, a1]);
+    let mut slopes = [radii.curve[4]; ABREAST];
+    let mut cosines = [lanes.splat(COSINE[4]); ABREAST];
+    let mut sines = [lanes.splat(SINE[3]); ABREAST];
+    for k in (0..4).rev() {
+        step(lanes, &mut slopes, t, radii.curve[k]);
+        step(lanes, &mut cosines, squares, lanes.splat(COSINE[k]));
+        if k < 3 {
+            step(lanes, &mut sines, squares, lanes.splat(SINE[k]));
+        }
     }
-    let squares = lanes.abreast(squares);
-    let mut sines = lanes.abreast(polynomials(lanes, squares, &SINE));
-    let mut cosines = lanes.abreast(polynomials(lanes, squares, &COSINE));
-    for ((sine, angle), (cosine, word)) in sines
-        .iter_mut()
-        .zip(angles)
-        .zip(cosines.iter_mut().zip(words))
-    {
-        *sine = lanes.mul(angle, *sine);
-        let sign = lanes.and(word, lanes.splat_u(0x8000_0000));
-        *cosine = lanes.as_floats(lanes.xor(lanes.bits(*cosine), sign));
+    step(lanes, &mut slopes, t, radii.slope);
+    let mut made = slopes;
+    for i in 0..ABREAST {
+        let whole = lanes.mul(exponents[i], radii.whole);
+        made[i] = lanes.sqrt(lanes.mul_add(slopes[i], t[i], whole));
+        sines[i] = lanes.mul(angles[i], sines[i]);
+        let sign = lanes.and(words[i], lanes.splat_u(0x8000_0000));
+        cosines[i] = lanes.as_floats(lanes.xor(lanes.bits(cosines[i]), sign));
     }
-    (cosines, sines)
+    (made, (cosines, sines))
 }
 
 #[cfg(test)]
@@ -281,12 +342,12 @@ mod tests {
         let mut furthest: f64 = 0.0;
         for run in 0..5 {
             let words: Vec<_> = (0..LANES)
-                .map(|lane| plain_words(run, lane, 4 * RUN as usize))
+                .map(|lane| plain_words(run, lane, ABREAST * RUN as usize))
                 .collect();
             for block in 0..RUN as usize {
-                let found: [[f32; LANES]; 8] = normals.next(Scalar);
+                let found: [[f32; LANES]; 4] = normals.next(Scalar);
                 for (l, words) in words.iter().enumerate() {
-                    for (k, &word) in words[4 * block..][..4].iter().enumerate() {
+                    for (k, &word) in words[ABREAST * block..][..ABREAST].iter().enumerate() {
                         for (part, e) in reference(word).into_iter().enumerate() {
                             let f = f64::from(found[2 * k + part][l]);
                             furthest = furthest.max((f - e).abs() / e.abs().max(1.0));
@@ -301,21 +362,34 @@ mod tests {
     #[test]
     fn every_block_is_the_same_wherever_one_begins() {
         let mut normals = Normals::new(Scalar, SPACE, KEY, 0);
+        let mut left = Left::default();
         for block in 0..3 * RUN {
             let here = Normals::new(Scalar, SPACE, KEY, block).next(Scalar);
             assert!(normals.next(Scalar) == here, "{block}");
+            let mut resumed = Normals::resume(Scalar, SPACE, KEY, block, &left);
+            assert!(resumed.next(Scalar) == here, "{block}");
+            resumed.leave(Scalar, &mut left);
+        }
+        // What was left is of other numbers, or of another place.
+        let other = [SPACE[0], SPACE[1], SPACE[2] + 1];
+        for (space, block) in [(other, 3 * RUN), (SPACE, 5)] {
+            let here = Normals::new(Scalar, space, KEY, block).next(Scalar);
+            let resumed = Normals::resume(Scalar, space, KEY, block, &left).next(Scalar);
+            assert!(resumed == here, "{space:?} {block}");
         }
     }
 
     #[test]
     fn the_extreme_words_give_finite_numbers() {
+        let one = Radii::new(Scalar, 1.0);
         for word in [0, 1, 0x1FFF, 0x2000, 0x7FFF_E000, 0x8000_0000, u32::MAX] {
-            let radius = radii(Scalar, [[word; LANES]; ABREAST])[0][0];
+            let (radii, ([cosine, ..], [.., sine])) = polar(Scalar, [[word; LANES]; ABREAST], &one);
+            let radius = radii[0][0];
             assert!((0.0..5.0).contains(&radius), "{word}: {radius}");
-            let ([cosine, ..], [.., sine]) = directions(Scalar, [[word; LANES]; ABREAST]);
             let length = sine[0] * sine[0] + cosine[0] * cosine[0];
             assert!((length - 1.0).abs() < 2e-5, "{word}");
         }
-        assert_eq!(radii(Scalar, [[0; LANES]; ABREAST])[1][0], 0.0);
+        let (radii, _) = polar(Scalar, [[0; LANES]; ABREAST], &one);
+        assert_eq!(radii[1][0], 0.0);
     }
 }

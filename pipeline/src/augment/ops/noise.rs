@@ -4,7 +4,7 @@ use chipmill_schemas::augment::GaussianNoise;
 
 use crate::augment::stream::{Lines, Sink, line_at, lines_of, write_values};
 use crate::element::Element;
-use crate::rng::{NORMALS, Normals, OpKey};
+use crate::rng::{Left, NORMALS, Normals, OpKey, Radii};
 use crate::simd::{LANES, Lanes, Line, Row, kernel};
 
 /// Whether the view gets noise.
@@ -13,15 +13,23 @@ pub(crate) fn is_done(noise: &GaussianNoise, key: OpKey) -> bool {
 }
 
 kernel! {
-    /// `values[i] += std n`, with `n` the operation's normal number `128 first + i`; whole blocks of 128
-    /// values.
-    pub(crate) fn add_noise(lanes, values: &mut [Row<f32>], std: f32, key: OpKey, first: u32) {
-        let std = lanes.splat(std);
+    /// `values[i] += std n`, with `n` the operation's normal number `64 first + i`; whole blocks of 64
+    /// values. `left` is where the band's numbers were left, and will be.
+    pub(crate) fn add_noise(
+        lanes,
+        values: &mut [Row<f32>],
+        std: f32,
+        key: OpKey,
+        first: u32,
+        left: &mut Left,
+    ) {
+        let radii = Radii::new(lanes, std);
         let blocks = values.as_chunks_mut::<{ NORMALS / LANES }>().0;
-        let mut normals = key.normals(lanes, first);
+        let mut normals = key.resume_normals(lanes, first, left);
         for values in blocks {
-            add_block(lanes, &mut normals, std, values);
+            add_block(lanes, &mut normals, &radii, values);
         }
+        normals.leave(lanes, left);
     }
 }
 
@@ -34,28 +42,30 @@ kernel! {
         std: f32,
         key: OpKey,
         first: u32,
+        left: &mut Left,
         out: &mut [E],
     ) -> bool {
         let Some(lines) = lines_of(out) else {
             return false;
         };
-        let std = lanes.splat(std);
+        let radii = Radii::new(lanes, std);
         let (blocks, rest) = values.as_chunks::<NORMALS>();
         let size = NORMALS * size_of::<E>() / size_of::<Line>();
-        let mut normals = key.normals(lanes, first);
+        let mut normals = key.resume_normals(lanes, first, left);
         for (values, lines) in blocks.iter().zip(lines.chunks_mut(size)) {
             let mut noisy = loaded(lanes, values.as_chunks().0);
-            normals.add(lanes, std, &mut noisy);
-            E::put_eight(lanes, noisy, lines);
+            normals.add(lanes, &radii, &mut noisy);
+            E::put_four(lanes, noisy, lines);
         }
         if !rest.is_empty() {
             let mut lines = Lines::<L, E>::new(&mut lines[blocks.len() * size..]);
             let mut noisy = loaded(lanes, rest.as_chunks().0);
-            normals.add(lanes, std, &mut noisy);
+            normals.add(lanes, &radii, &mut noisy);
             for noisy in noisy.into_iter().take(rest.len() / LANES) {
                 lines.put(lanes, noisy);
             }
         }
+        normals.leave(lanes, left);
         true
     }
 }
@@ -72,30 +82,37 @@ kernel! {
         std: f32,
         key: OpKey,
         first: u32,
+        left: &mut Left,
         pixels: std::ops::Range<usize>,
         out: &mut [E],
         streams: bool,
     ) {
-        let std = lanes.splat(std);
+        let radii = Radii::new(lanes, std);
         let (start, end) = (pixels.start, pixels.end);
         let mut from = line_at(out, start);
-        let mut normals = key.normals(lanes, first);
+        let mut normals = key.resume_normals(lanes, first, left);
         for at in pixels.step_by(NORMALS) {
             let values = &mut block[porch + at - start..][..NORMALS];
-            add_block(lanes, &mut normals, std, values.as_chunks_mut().0);
+            add_block(lanes, &mut normals, &radii, values.as_chunks_mut().0);
             let to = line_at(out, end.min(at + NORMALS));
             let values = &block[porch + from - start..][..to - from];
             write_values(lanes, values, &mut out[from..to], streams);
             from = to;
         }
+        normals.leave(lanes, left);
     }
 }
 
-/// Adds the next block of normal numbers, times `std`, to a block of values.
+/// Adds the next block of normal numbers to a block of values.
 #[inline(always)]
-fn add_block<L: Lanes>(lanes: L, normals: &mut Normals<L>, std: L::F, values: &mut [Row<f32>]) {
+fn add_block<L: Lanes>(
+    lanes: L,
+    normals: &mut Normals<L>,
+    radii: &Radii<L>,
+    values: &mut [Row<f32>],
+) {
     let mut noisy = loaded(lanes, values);
-    normals.add(lanes, std, &mut noisy);
+    normals.add(lanes, radii, &mut noisy);
     for (noisy, values) in noisy.into_iter().zip(values) {
         lanes.store(noisy, values);
     }

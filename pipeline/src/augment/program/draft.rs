@@ -1,6 +1,6 @@
 //! The drawing of a program: what is put together, and where a pass ends.
 
-use chipmill_schemas::augment::{Chance, ColorModel, Jitter};
+use chipmill_schemas::augment::{Border, Chance, ColorModel, Jitter};
 
 use super::{Action, Pass, Program, Source, Step};
 use crate::augment::ops::blur::{self, HalfKernel};
@@ -11,7 +11,7 @@ use crate::augment::resample::Affine;
 use crate::rng::OpKey;
 
 /// A program being drawn, operation by operation.
-pub(super) struct Draft<'a, M> {
+pub(super) struct Draft<'a, M, B> {
     program: &'a mut Program,
     /// Of the pass that is being made.
     source: Source,
@@ -25,13 +25,14 @@ pub(super) struct Draft<'a, M> {
     /// a gray view are told on the way.
     contrast: Option<usize>,
     means: M,
+    takes_blur: B,
     /// Everything so far was an affine map of each band.
     is_linear: bool,
 }
 
-impl<'a, M: FnMut(&mut [Affine])> Draft<'a, M> {
+impl<'a, M: FnMut(&mut [Affine]), B: Fn(usize) -> bool> Draft<'a, M, B> {
     /// Of a program that has nothing but its first table.
-    pub(super) fn new(program: &'a mut Program, means: M) -> Self {
+    pub(super) fn new(program: &'a mut Program, means: M, takes_blur: B) -> Self {
         Self {
             program,
             source: Source::Native { table: 0 },
@@ -41,6 +42,7 @@ impl<'a, M: FnMut(&mut [Affine])> Draft<'a, M> {
             pending: Some(0),
             contrast: None,
             means,
+            takes_blur,
             is_linear: true,
         }
     }
@@ -50,9 +52,7 @@ impl<'a, M: FnMut(&mut [Affine])> Draft<'a, M> {
             Photometric::Jitter(jitter) => self.jitter(jitter, key),
             Photometric::GaussianBlur(config) => {
                 if let Some(sigma) = blur::sigma(config, key) {
-                    let kernel = HalfKernel::new(sigma, blur::radius(side), config.border);
-                    self.next_pass(Source::Blur(kernel));
-                    self.is_linear = false;
+                    self.blur(HalfKernel::new(sigma, blur::radius(side), config.border));
                 }
             }
             Photometric::GaussianNoise(config) => {
@@ -75,6 +75,18 @@ impl<'a, M: FnMut(&mut [Affine])> Draft<'a, M> {
             }),
             Photometric::Clip(clip) => self.limit([clip.min, clip.max]),
         }
+    }
+
+    /// A blur that mirrors changes places with affine maps: what is beyond the border is mapped as well, and weights add
+    /// up to 1.
+    fn blur(&mut self, kernel: HalfKernel) {
+        let is_early = self.is_linear && kernel.border() == Border::Reflect;
+        if is_early && (self.takes_blur)(kernel.radius()) {
+            self.program.blur = Some(kernel);
+        } else {
+            self.next_pass(Source::Blur(kernel));
+        }
+        self.is_linear = false;
     }
 
     fn jitter(&mut self, jitter: &Jitter, key: OpKey) {

@@ -352,11 +352,15 @@ fn noisy(noise: &GaussianNoise, image: &mut [Plane], draws: OpKey) {
     // Every band begins with a new seed of numbers.
     let pixels = image[0].len() * image[0].len();
     for (band, plane) in image.iter_mut().enumerate() {
+        let run = NORMALS_RUN as usize;
+        let first = band * pixels.div_ceil(NORMALS).next_multiple_of(run);
+        let mut normals = draws.normals(Scalar, first as u32);
+        let mut block = Vec::new();
         for (i, v) in plane.iter_mut().flatten().enumerate() {
-            let run = NORMALS_RUN as usize;
-            let block = band * pixels.div_ceil(NORMALS).next_multiple_of(run) + i / NORMALS;
-            let normals = draws.normals(Scalar, block as u32).next(Scalar).concat();
-            *v += f64::from(noise.std) * f64::from(normals[i % NORMALS]);
+            if i % NORMALS == 0 {
+                block = normals.next(Scalar).concat();
+            }
+            *v += f64::from(noise.std) * f64::from(block[i % NORMALS]);
         }
     }
 }

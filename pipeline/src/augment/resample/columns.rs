@@ -4,12 +4,16 @@ use std::ops::Range;
 
 use super::separable::{Affine, stride};
 use super::taps::Taps;
+use super::wide::wide_pairs;
 use crate::augment::stream::{Lines, Rows, Sink, line_at, lines_of, write_values};
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Row, kernel};
 
 /// Taps of a pass that has a loop of its own for them.
 pub(super) const MOST_TAPS: usize = 4;
+
+/// The side of most views, for which there is code with constant distances.
+const USUAL: usize = 120;
 
 /// The pass along columns: which rows it reads, their weights, and the map folded into those.
 #[derive(Debug, Clone, Copy)]
@@ -24,13 +28,18 @@ pub(crate) struct Columns<'a> {
 }
 
 impl Columns<'_> {
+    /// Weights of two outputs at a time, into which no gain is folded.
+    fn has_pairs(&self) -> bool {
+        !self.y.pairs.is_empty() && self.map.gain == 1.0
+    }
+
     /// Whether these outputs can be made in vectors that follow one another without a gap: rows in pairs,
     /// where the end of one and the beginning of the next may share a vector.
     fn is_gapless(&self, outputs: &Range<usize>) -> bool {
         let side = self.y.starts.len();
-        let few_taps = matches!(self.y.width, 1..=MOST_TAPS);
+        let taps = matches!(self.y.width, 1..=MOST_TAPS) || self.has_pairs();
         let pairs = outputs.start.is_multiple_of(2) && outputs.len().is_multiple_of(2);
-        few_taps && pairs && side.is_multiple_of(8) && side >= LANES && !self.adds
+        taps && pairs && side.is_multiple_of(8) && side >= LANES && !self.adds
     }
 }
 
@@ -97,6 +106,9 @@ fn gapless<L: Lanes>(
     outputs: Range<usize>,
     to: &mut impl Sink<L>,
 ) {
+    if columns.has_pairs() {
+        return wide_pairs(lanes, columns, outputs, to);
+    }
     match columns.y.width {
         1 => pairs::<L, 1>(lanes, columns, outputs, to),
         2 => pairs::<L, 2>(lanes, columns, outputs, to),
@@ -112,43 +124,67 @@ fn pairs<L: Lanes, const W: usize>(
     outputs: Range<usize>,
     to: &mut impl Sink<L>,
 ) {
-    let side = columns.y.starts.len();
-    // Values of the first row that share a vector with the beginning of the second: 0 or 8.
-    let shared = side % LANES;
+    match columns.y.starts.len() {
+        USUAL => pairs_of::<L, W>(lanes, columns, USUAL, outputs, to),
+        side => pairs_of::<L, W>(lanes, columns, side, outputs, to),
+    }
+}
+
+#[inline(always)]
+fn pairs_of<L: Lanes, const W: usize>(
+    lanes: L,
+    columns: &Columns<'_>,
+    side: usize,
+    outputs: Range<usize>,
+    to: &mut impl Sink<L>,
+) {
+    // Whole vectors of a row; the next, if there is one, is shared with the row that follows.
+    let whole = side / LANES;
     for o in outputs.step_by(2) {
         // Not by a closure: it would not be compiled for the kernel's instructions.
-        let first = Sources::<L, W>::new(lanes, columns, o);
-        let second = Sources::<L, W>::new(lanes, columns, o + 1);
-        first.sums(lanes, 0..side - shared, to);
-        if shared > 0 {
-            let end = first.sum(lanes, &first.at(side - shared), 0);
-            let begin = second.sum(lanes, &second.at(0), 0);
-            to.put(lanes, lanes.join(end, begin));
+        let first = Sources::<L, W>::new(lanes, columns, side, o);
+        let second = Sources::<L, W>::new(lanes, columns, side, o + 1);
+        for j in 0..whole {
+            to.put(lanes, first.sum(lanes, j));
         }
-        second.sums(lanes, shared..side, to);
+        if side.is_multiple_of(LANES) {
+            for j in 0..whole {
+                to.put(lanes, second.sum(lanes, j));
+            }
+            continue;
+        }
+        // The second row's vectors are put together from those that are whole in memory: others would touch two
+        // cache lines each.
+        let mut before = second.sum(lanes, 0);
+        to.put(lanes, lanes.join(first.sum(lanes, whole), before));
+        for j in 0..whole {
+            let behind = second.sum(lanes, j + 1);
+            to.put(lanes, lanes.between(before, behind));
+            before = behind;
+        }
     }
 }
 
 /// What one output row is made from.
 struct Sources<'a, L: Lanes, const W: usize> {
-    rows: [&'a [f32]; W],
+    rows: [&'a [Row<f32>]; W],
     factors: [L::F; W],
     offset: L::F,
 }
 
 impl<'a, L: Lanes, const W: usize> Sources<'a, L, W> {
     #[inline(always)]
-    fn new(lanes: L, columns: &Columns<'a>, o: usize) -> Self {
+    fn new(lanes: L, columns: &Columns<'a>, side: usize, o: usize) -> Self {
         let Columns {
             rows, top, y, map, ..
         } = *columns;
-        let stride = stride(y.starts.len());
-        let first = (y.starts[o] as usize - top) * stride;
-        let all = &rows[first..][..W * stride];
+        let len = stride(side) / LANES;
+        let first = (y.starts[o] as usize - top) * len;
+        let all = &rows.as_chunks().0[first..][..W * len];
         let mut rows = [&[][..]; W];
         let mut factors = [lanes.splat(0.0); W];
         for k in 0..W {
-            rows[k] = &all[k * stride..][..stride];
+            rows[k] = &all[k * len..][..len];
             factors[k] = lanes.splat(y.weights[o * W + k] * map.gain);
         }
         Self {
@@ -158,38 +194,10 @@ impl<'a, L: Lanes, const W: usize> Sources<'a, L, W> {
         }
     }
 
-    /// The vectors of each row from a column on.
-    #[inline(always)]
-    fn at(&self, column: usize) -> [&'a [Row<f32>]; W] {
-        self.vectors(column..column + LANES)
-    }
-
-    #[inline(always)]
-    fn vectors(&self, columns: Range<usize>) -> [&'a [Row<f32>]; W] {
-        let mut vectors = [&[][..]; W];
-        for (vectors, row) in vectors.iter_mut().zip(&self.rows) {
-            *vectors = row[columns.clone()].as_chunks().0;
-        }
-        vectors
-    }
-
-    /// The sums of some columns, a whole number of vectors.
-    #[inline(always)]
-    fn sums(&self, lanes: L, columns: Range<usize>, to: &mut impl Sink<L>) {
-        let count = columns.len() / LANES;
-        let mut vectors = self.vectors(columns);
-        for vectors in &mut vectors {
-            *vectors = &vectors[..count];
-        }
-        for j in 0..count {
-            to.put(lanes, self.sum(lanes, &vectors, j));
-        }
-    }
-
     /// The weighted sum of vector `j` of each row.
     #[inline(always)]
-    fn sum(&self, lanes: L, vectors: &[&[Row<f32>]; W], j: usize) -> L::F {
-        fused_sum(lanes, vectors, &self.factors, j, self.offset)
+    fn sum(&self, lanes: L, j: usize) -> L::F {
+        fused_sum(lanes, &self.rows, &self.factors, j, self.offset)
     }
 }
 
@@ -211,22 +219,19 @@ fn weighted_rows<L: Lanes, const W: usize>(
     o: usize,
     out: &mut [f32],
 ) {
-    let sources = Sources::<L, W>::new(lanes, columns, o);
-    let out = &mut out.as_chunks_mut::<LANES>().0[..stride(columns.y.starts.len()) / LANES];
-    let mut vectors = sources.vectors(0..LANES * out.len());
-    for vectors in &mut vectors {
-        *vectors = &vectors[..out.len()];
-    }
+    let side = columns.y.starts.len();
+    let sources = Sources::<L, W>::new(lanes, columns, side, o);
+    let out = &mut out.as_chunks_mut::<LANES>().0[..stride(side) / LANES];
     if columns.adds {
         for (j, to) in out.iter_mut().enumerate() {
             let before = lanes.load(to);
-            let sum = fused_sum(lanes, &vectors, &sources.factors, j, before);
+            let sum = fused_sum(lanes, &sources.rows, &sources.factors, j, before);
             lanes.store(sum, to);
         }
         return;
     }
     for (j, to) in out.iter_mut().enumerate() {
-        lanes.store(sources.sum(lanes, &vectors, j), to);
+        lanes.store(sources.sum(lanes, j), to);
     }
 }
 

@@ -96,6 +96,9 @@ impl Pixel for f32 {
     }
 }
 
+/// Native rows that are resampled before they are blurred: few enough for the innermost cache.
+pub(crate) const SHARP: usize = 32;
+
 /// Memory of the passes, reused from call to call.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
@@ -118,7 +121,8 @@ impl Buffers {
     /// each resolution, and for a blur of a view that needs `margin` rows more above and below.
     pub(crate) fn reserve(&mut self, side: usize, largest: usize, margin: usize) {
         let native: usize = Resolution::ALL.iter().map(|group| group.side()).sum();
-        let rows = largest.max(native).max(side + 2 * margin) * stride(side);
+        // With room for sharp rows behind those that are blurred.
+        let rows = (largest.max(native).max(side + 2 * margin) + SHARP) * stride(side);
         for (values, len) in [
             (&mut self.turned_f32, largest * largest),
             (&mut self.rows, rows),

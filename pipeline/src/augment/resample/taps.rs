@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::wide::Pair;
 use super::zoom::{FEW, GRID_TAPS, Grid, LEAD, Zoom};
 use crate::augment::scratch::reserve;
 use crate::simd::{LANES, Pick, Row, Simd, kernel};
@@ -17,6 +18,8 @@ pub(crate) struct Taps {
     pub(crate) width: usize,
     pub(crate) starts: Vec<u32>,
     pub(crate) weights: Vec<f32>,
+    /// The same of two outputs at a time, where a blur is folded in.
+    pub(super) pairs: Vec<Pair>,
 }
 
 impl Taps {
@@ -45,7 +48,8 @@ impl Taps {
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        let weights = self.weights.capacity() * size_of::<f32>();
+        let weights =
+            self.weights.capacity() * size_of::<f32>() + self.pairs.capacity() * size_of::<Pair>();
         weights + self.starts.capacity() * size_of::<u32>()
     }
 

@@ -87,6 +87,8 @@ impl Grid {
 pub(crate) struct Zoom {
     /// Grid pixels that one output depends on, at most.
     pub(super) span: usize,
+    /// Grid pixels of the window.
+    pub(super) length: u32,
     /// From each output's first grid pixel to the next: 1, or -1 where the grid is mirrored.
     pub(super) step: u32,
     pub(super) outputs: Vec<Output>,
@@ -106,6 +108,7 @@ impl Zoom {
     pub(crate) fn set(&mut self, axis: &Axis, side: u32, outputs: u32) {
         let resize = Resize::new(axis.filter, outputs, axis.length);
         self.span = resize.span();
+        self.length = axis.length;
         self.step = if axis.reversed_in { u32::MAX } else { 1 };
         let width = self.span.max(FEW);
         self.outputs.resize(outputs as usize, Output::default());

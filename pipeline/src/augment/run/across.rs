@@ -56,6 +56,7 @@ impl<E: Element> Run<'_, E> {
             planes,
             block,
             maps,
+            left,
             ..
         } = &mut *self.scratch;
         let planes = planes.as_chunks_mut::<LANES>().0;
@@ -99,7 +100,7 @@ impl<E: Element> Run<'_, E> {
                         band,
                         (stretch.start, pixels),
                         maps,
-                        bands,
+                        left,
                     );
                 }
             }

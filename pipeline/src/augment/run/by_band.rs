@@ -3,17 +3,20 @@
 use std::ops::Range;
 
 use super::{PORCH, Run, apply, block_rows, first_normals, plane_len, span_rows};
-use crate::augment::ops::blur::{blur_along_rows, blur_columns, blur_columns_to_view};
+use crate::augment::GRID_SIDE;
+use crate::augment::ops::blur::{
+    HalfKernel, blur_along_rows, blur_columns, blur_columns_to_view, blur_rows,
+};
 use crate::augment::ops::noise::{add_noise_to_view, stream_noisy};
 use crate::augment::ops::pointwise::total;
 use crate::augment::program::{Action, Pass, Source, Step};
 use crate::augment::resample::{
-    Affine, Columns, Raster, Taps, along_columns, along_columns_to_view, stride,
+    Affine, Columns, Raster, SHARP, Taps, along_columns, along_columns_to_view, stride,
 };
 use crate::augment::scratch::{Axes, Scratch};
 use crate::augment::stream::{line_at, write};
 use crate::element::Element;
-use crate::rng::{NORMALS, OpKey};
+use crate::rng::{Left, NORMALS, OpKey};
 use crate::simd::{Row, Simd};
 
 impl<'a, E: Element> Run<'a, E> {
@@ -39,7 +42,8 @@ impl<'a, E: Element> Run<'a, E> {
         if let Source::Native { .. } = pass.source {
             let (raster, group) = self.raster(band);
             let Scratch { axes, resample, .. } = &mut *self.scratch;
-            raster.turn(self.simd, (&axes[group].y, &axes[group].x), resample);
+            let y = axes[group].along_columns(self.blur.is_some());
+            raster.turn(self.simd, (y, &axes[group].x), resample);
         }
         // What goes straight to the view is in no cache that a block would have to fit into.
         let is_direct = pass.last && steps.is_empty() && !matches!(pass.source, Source::Planes);
@@ -54,7 +58,12 @@ impl<'a, E: Element> Run<'a, E> {
                 slot,
                 rows: first..(first + rows).min(side),
             };
-            self.along_rows(pass, &block);
+            match (&pass.source, &self.blur) {
+                (Source::Native { table }, &Some(kernel)) => {
+                    self.blurred_rows(*table, &kernel, &block);
+                }
+                _ => self.along_rows(pass, &block),
+            }
             sum += self.block(pass, steps, &block);
         }
         if let Some(table) = pass.means {
@@ -66,17 +75,18 @@ impl<'a, E: Element> Run<'a, E> {
     /// once, since each is needed for many outputs.
     fn along_rows(&mut self, pass: &Pass, block: &Block) {
         let (side, first) = (self.side(), block.rows.start);
-        let span = span_rows(side);
+        let (raster, group) = self.raster(block.band);
+        // Native rows are fewer than outputs by as much.
+        let span = span_rows(side) * (GRID_SIDE as usize / raster.side);
         match &pass.source {
             Source::Native { .. } if first.is_multiple_of(span) => {
-                let (raster, group) = self.raster(block.band);
                 let Scratch {
                     axes,
                     resample,
                     top,
                     ..
                 } = &mut *self.scratch;
-                let Axes { y, x, across } = &axes[group];
+                let Axes { y, x, across, .. } = &axes[group];
                 let inputs = y.inputs(first..(first + span).min(side));
                 *top = inputs.start;
                 raster.along_rows(self.simd, inputs, (x, across), resample, 0);
@@ -96,6 +106,38 @@ impl<'a, E: Element> Run<'a, E> {
         }
     }
 
+    /// The native rows of a band, resampled and blurred along themselves and multiplied by the gain of its map: all at
+    /// once, since each is needed for many outputs.
+    fn blurred_rows(&mut self, table: usize, kernel: &HalfKernel, block: &Block) {
+        if block.rows.start > 0 {
+            return;
+        }
+        let (simd, side) = (self.simd, self.side());
+        let (raster, group) = self.raster(block.band);
+        let gain = self.scratch.maps[table * self.bands() + block.band].gain;
+        let Scratch {
+            axes,
+            resample,
+            line,
+            top,
+            ..
+        } = &mut *self.scratch;
+        let Axes {
+            blurred, x, across, ..
+        } = &axes[group];
+        let (inputs, stride) = (blurred.all_inputs(), stride(side));
+        *top = inputs.start;
+        let sharp_at = inputs.len() * stride;
+        for first in inputs.clone().step_by(SHARP) {
+            let rows = first..(first + SHARP).min(inputs.end);
+            let (to, count) = ((first - inputs.start) * stride, rows.len());
+            raster.along_rows(simd, rows, (x, across), resample, sharp_at);
+            let (blurred, sharp) = resample.rows.split_at_mut(sharp_at);
+            let sharp = (&sharp[..count * stride], stride);
+            blur_rows(simd, sharp, side, kernel, gain, line, &mut blurred[to..]);
+        }
+    }
+
     /// A band's pixels, and the number of its resolution.
     fn raster(&self, band: usize) -> (Raster<'a, u16>, usize) {
         let band = self.augmenter.bands[band].0;
@@ -110,8 +152,8 @@ impl<'a, E: Element> Run<'a, E> {
 
     /// Gives the sum of what comes out where the pass asks for it.
     fn block(&mut self, pass: &Pass, steps: &[Step], block: &Block) -> f64 {
-        let (simd, bands, pixels) = (self.simd, self.bands(), self.pixels_of_plane());
-        let (mut target, inputs) = self.target(pass, block);
+        let (simd, pixels) = (self.simd, self.pixels_of_plane());
+        let (mut target, inputs, left) = self.target(pass, block);
         if inputs.fill(
             simd,
             pass,
@@ -135,12 +177,13 @@ impl<'a, E: Element> Run<'a, E> {
                 block.band,
                 (start, pixels),
                 inputs.maps,
-                bands,
+                left,
             );
         }
         match noise {
             Some((std, key)) => {
-                target.noise(simd, std, key, first_normals(block.band, start, pixels));
+                let first = first_normals(block.band, start, pixels);
+                target.noise(simd, std, key, first, &mut left[block.band]);
             }
             None if pass.last => target.write(simd),
             None => {}
@@ -151,8 +194,8 @@ impl<'a, E: Element> Run<'a, E> {
         0.0
     }
 
-    /// What a block is made from and where it goes.
-    fn target(&mut self, pass: &Pass, block: &Block) -> (Target<'_, E>, Inputs<'_>) {
+    /// What a block is made from and where it goes, and where the bands' normal numbers were left.
+    fn target(&mut self, pass: &Pass, block: &Block) -> (Target<'_, E>, Inputs<'_>, &mut [Left]) {
         let (side, bands, pixels) = (self.side(), self.bands(), self.pixels_of_plane());
         let own = block.rows.start * side..block.rows.end * side;
         let streams = self.streams();
@@ -168,6 +211,7 @@ impl<'a, E: Element> Run<'a, E> {
             axes,
             maps,
             top,
+            left,
             ..
         } = &mut *self.scratch;
         let len = plane_len(side);
@@ -189,12 +233,13 @@ impl<'a, E: Element> Run<'a, E> {
         let inputs = Inputs {
             rows: &resample.rows,
             top: *top,
-            y: &axes[group].y,
+            y: axes[group].along_columns(self.blur.is_some()),
+            is_mapped: self.blur.is_some(),
             side,
             maps,
             bands,
         };
-        (target, inputs)
+        (target, inputs, left)
     }
 }
 
@@ -212,6 +257,8 @@ struct Inputs<'a> {
     /// Native row that `rows` begins with.
     top: usize,
     y: &'a Taps,
+    /// The gain is in the rows.
+    is_mapped: bool,
     side: usize,
     maps: &'a [Affine],
     bands: usize,
@@ -219,11 +266,15 @@ struct Inputs<'a> {
 
 impl Inputs<'_> {
     fn columns(&self, table: usize, block: &Block) -> Columns<'_> {
+        let mut map = self.maps[table * self.bands + block.band];
+        if self.is_mapped {
+            map.gain = 1.0;
+        }
         Columns {
             rows: self.rows,
             top: self.top,
             y: self.y,
-            map: self.maps[table * self.bands + block.band],
+            map,
             adds: false,
         }
     }
@@ -302,11 +353,12 @@ impl<E: Element> Target<'_, E> {
         values[..count].as_chunks_mut().0
     }
 
-    fn noise(&mut self, simd: Simd, std: f32, key: OpKey, first: u32) {
+    fn noise(&mut self, simd: Simd, std: f32, key: OpKey, first: u32, left: &mut Left) {
         let pixels = self.pixels.clone();
         let (memory, out) = (&mut *self.memory, &mut *self.out);
         let values = &memory[self.first..][..pixels.len()];
-        if self.streams && stream_noisy(simd, values, std, key, first, &mut out[pixels.clone()]) {
+        let to = &mut out[pixels.clone()];
+        if self.streams && stream_noisy(simd, values, std, key, first, left, to) {
             return;
         }
         add_noise_to_view(
@@ -316,6 +368,7 @@ impl<E: Element> Target<'_, E> {
             std,
             key,
             first,
+            left,
             pixels,
             out,
             self.streams,

@@ -50,10 +50,11 @@ impl<E: Element> Run<'_, E> {
             return false;
         };
         let (streams, pixels) = (self.streams(), self.pixels_of_plane());
-        let plane = &self.scratch.planes[..pixels];
+        let Scratch { planes, left, .. } = &mut *self.scratch;
+        let (plane, left) = (&planes[..pixels], &mut left[band]);
         let out = &mut self.out[band * pixels..][..pixels];
         let first = first_normals(band, 0, pixels);
-        streams && stream_noisy(self.simd, plane, std, key, first, out)
+        streams && stream_noisy(self.simd, plane, std, key, first, left, out)
     }
 
     /// The mean over bands, taken at each resolution before that is resampled.
@@ -125,7 +126,7 @@ impl<E: Element> Run<'_, E> {
             line,
             ..
         } = &mut *self.scratch;
-        let Axes { y, x, across } = &axes[group.index()];
+        let Axes { y, x, across, .. } = &axes[group.index()];
         let raster = Raster {
             pixels: &line[..group.side() * group.side()],
             side: group.side(),

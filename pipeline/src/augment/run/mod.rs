@@ -9,6 +9,7 @@ use std::ops::Range;
 use chipmill_store::PatchPixels;
 
 use super::graph::Stage;
+use super::ops::blur::HalfKernel;
 use super::ops::noise::add_noise;
 use super::ops::pointwise::{limit, map};
 use super::program::{Action, Step};
@@ -19,13 +20,13 @@ use super::scratch::{Axes, Scratch};
 use super::stream::{LARGE, line_at, write};
 use super::{Augmenter, CustomView};
 use crate::element::Element;
-use crate::rng::{NORMALS, NORMALS_RUN, ViewKey};
+use crate::rng::{Left, NORMALS, NORMALS_RUN, ViewKey};
 use crate::simd::{LANES, Row, Simd, fence};
 
 /// Pixels of every band that a pass over all bands works on at a time: with twelve bands 24 KiB.
 const STRETCH: usize = 512;
 /// Pixels of one band that a pass works on at a time, at least.
-const BLOCK: usize = 900;
+const BLOCK: usize = 1_800;
 /// Rows whose sources are made at a time, where blocks are smaller.
 const SPAN: usize = 40;
 /// Before a block there is room for the values that did not fill a cache line with those before them.
@@ -65,6 +66,8 @@ pub(super) struct Run<'a, E> {
     pub(super) pixels: &'a PatchPixels,
     pub(super) key: ViewKey,
     pub(super) transposed: bool,
+    /// What the resampling has taken in.
+    pub(super) blur: Option<HalfKernel>,
     pub(super) scratch: &'a mut Scratch,
     pub(super) out: &'a mut [E],
 }
@@ -73,6 +76,8 @@ impl<'a, E: Element> Run<'a, E> {
     pub(super) fn actions(&mut self) {
         let program = std::mem::take(&mut self.scratch.program);
         self.scratch.maps.clone_from(&program.maps);
+        self.blur = program.blur;
+        self.take_in_blur();
         let mut at = 0;
         while let Some(action) = program.actions.get(at) {
             match action {
@@ -103,6 +108,19 @@ impl<'a, E: Element> Run<'a, E> {
         // Streaming stores are not ordered with those that tell another thread that a batch is ready.
         fence(self.simd);
         self.scratch.program = program;
+    }
+
+    /// Folds a blur into the weights along columns. Along rows it is done to the native rows, which are fewer than
+    /// those of the view.
+    fn take_in_blur(&mut self) {
+        let Some(kernel) = self.blur else {
+            return;
+        };
+        for group in &self.augmenter.groups {
+            let Scratch { axes, line, .. } = &mut *self.scratch;
+            let Axes { y, blurred, .. } = &mut axes[group.index()];
+            blurred.set_blurred(self.simd, y, kernel.weights(), group.side(), line);
+        }
     }
 
     fn side(&self) -> usize {
@@ -157,7 +175,7 @@ impl<'a, E: Element> Run<'a, E> {
         let transposed = self
             .augmenter
             .set_view_axes(self.simd, run, self.key, self.scratch);
-        let Axes { y, x, across } = &self.scratch.axes[super::OF_VIEW];
+        let Axes { y, x, across, .. } = &self.scratch.axes[super::OF_VIEW];
         for plane in self.scratch.planes.chunks_exact_mut(len) {
             let raster = Raster {
                 pixels: &plane[..side * side],
@@ -192,13 +210,15 @@ fn apply(
     band: usize,
     (start, pixels): (usize, usize),
     maps: &[Affine],
-    bands: usize,
+    left: &mut [Left],
 ) {
+    let bands = left.len();
     match *step {
         Step::Map { table, range } => map(simd, values, maps[table * bands + band], range),
         Step::Limit(range) => limit(simd, values, range),
         Step::Noise { std, key } => {
-            add_noise(simd, values, std, key, first_normals(band, start, pixels));
+            let first = first_normals(band, start, pixels);
+            add_noise(simd, values, std, key, first, &mut left[band]);
         }
         _ => {}
     }

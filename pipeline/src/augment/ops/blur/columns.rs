@@ -108,7 +108,7 @@ fn streamed_pair<L: Lanes, const N: usize>(
     memory: &mut [f32],
     to: &mut impl Sink<L>,
 ) {
-    let splats = splats(lanes, weights);
+    let splats = splats(lanes, weights, 1.0);
     let rows = rows.as_chunks().0;
     let seconds = &mut memory.as_chunks_mut().0[..stride(side) / LANES];
     let len = seconds.len();
@@ -167,7 +167,7 @@ fn columns<L: Lanes, const N: usize>(
     if outputs.len() < 2 {
         return many_columns(lanes, rows, &weights, outputs.start, side, out);
     }
-    let splats = splats(lanes, weights);
+    let splats = splats(lanes, weights, 1.0);
     let len = stride(side) / LANES;
     let rows = &rows.as_chunks().0[outputs.start * len..];
     let out = &mut out[outputs.start * side..];

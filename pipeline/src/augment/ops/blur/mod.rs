@@ -30,7 +30,7 @@ use crate::math::exp;
 use crate::rng::OpKey;
 use crate::simd::Lanes;
 pub(crate) use columns::{blur_columns, blur_columns_to_view};
-pub(crate) use rows::{blur_along_rows, line_len};
+pub(crate) use rows::{blur_along_rows, blur_rows, line_len};
 
 /// Weights up to this are left out: they are lost in the rounding of `f32` sums.
 const UNSEEN: f32 = 1e-9;
@@ -82,16 +82,25 @@ impl HalfKernel {
         }
     }
 
-    fn weights(&self) -> &[f32] {
+    pub(crate) fn radius(&self) -> usize {
+        self.radius
+    }
+
+    pub(crate) fn border(&self) -> Border {
+        self.border
+    }
+
+    /// The weight of the middle, and those outwards.
+    pub(crate) fn weights(&self) -> &[f32] {
         &self.weights[..=self.radius]
     }
 }
 
 #[inline(always)]
-fn splats<L: Lanes, const N: usize>(lanes: L, weights: [f32; N]) -> [L::F; N] {
+fn splats<L: Lanes, const N: usize>(lanes: L, weights: [f32; N], gain: f32) -> [L::F; N] {
     let mut splats = [lanes.splat(0.0); N];
     for (to, weight) in splats.iter_mut().zip(weights) {
-        *to = lanes.splat(weight);
+        *to = lanes.splat(weight * gain);
     }
     splats
 }

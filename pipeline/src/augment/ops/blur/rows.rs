@@ -23,23 +23,25 @@ pub(crate) fn line_len(side: usize) -> usize {
 }
 
 kernel! {
-    /// Blurs some rows of `plane`, rows of `side` values, along themselves into `out`, rows of [`stride`]
-    /// values.
+    /// Blurs some rows of `side` values along themselves into `out`, rows of [`stride`] values. `rows` come with the
+    /// distance from one to the next.
     ///
-    /// `line` is memory of [`line_len`] values. A sum starts in the middle and goes outwards.
-    fn blur_rows(
+    /// `line` is memory of [`line_len`] values. Each sum starts in the middle, goes outwards, and has every weight
+    /// times `gain`.
+    pub(crate) fn blur_rows(
         lanes,
-        plane: &[f32],
+        rows: (&[f32], usize),
         side: usize,
         kernel: &HalfKernel,
+        gain: f32,
         line: &mut [f32],
         out: &mut [f32],
     ) {
         let border = kernel.border;
         of_known_length!(
             kernel,
-            |weights| blur_all(lanes, plane, side, weights, border, line, out),
-            else blur_all(lanes, plane, side, kernel.weights, border, line, out)
+            |weights| blur_all(lanes, rows, side, splats(lanes, weights, gain), border, line, out),
+            else blur_all(lanes, rows, side, splats(lanes, kernel.weights, gain), border, line, out)
         );
     }
 }
@@ -48,16 +50,16 @@ kernel! {
 #[inline(always)]
 fn blur_all<L: Lanes, const N: usize>(
     lanes: L,
-    plane: &[f32],
+    (rows, distance): (&[f32], usize),
     side: usize,
-    weights: [f32; N],
+    weights: [L::F; N],
     border: Border,
     line: &mut [f32],
     out: &mut [f32],
 ) {
-    let weights = splats(lanes, weights);
     let outputs = out.chunks_exact_mut(stride(side));
-    let outputs = plane.chunks_exact(side).zip(outputs);
+    let rows = rows.chunks(distance).filter_map(|row| row.get(..side));
+    let outputs = rows.zip(outputs);
     if L::SHIFTS && N <= MOST_WEIGHTS && side >= LANES {
         let edges = Edges::new(lanes, side, border);
         for (values, out) in outputs {
@@ -282,7 +284,15 @@ pub(crate) fn blur_along_rows(
     let (stride, radius) = (stride(side), kernel.radius);
     // Row `y` of the plane is row `y + radius` here.
     let place = |y: usize| (y + radius) * stride;
-    blur_rows(simd, plane, side, kernel, line, &mut rows[place(0)..]);
+    blur_rows(
+        simd,
+        (plane, side),
+        side,
+        kernel,
+        1.0,
+        line,
+        &mut rows[place(0)..],
+    );
     for k in 1..=radius {
         let (above, below) = (place(0) - k * stride, place(side - 1 + k));
         beyond(kernel.border, above, place(k), stride, rows);
