@@ -345,14 +345,9 @@ impl Augmenter {
         scratch.reserve(&self.extent());
         let transposed = self.set_native_axes(simd, key, scratch);
         let mut program = std::mem::take(&mut scratch.program);
-        let Scratch {
-            axes,
-            totals,
-            zooms,
-            ..
-        } = &mut *scratch;
+        let Scratch { totals, zooms, .. } = &mut *scratch;
         let means =
-            |to: &mut [Affine]| native_means(self, simd, pixels, transposed, axes, totals, to);
+            |to: &mut [Affine]| native_means(self, simd, pixels, transposed, zooms, totals, to);
         let normalise = self.bands.iter().map(|(_, affine)| *affine);
         let takes_blur = |radius| {
             let mut grids = self.groups.iter().map(|group| &self.grids[group.index()]);

@@ -23,7 +23,7 @@ impl Axes {
     pub(super) fn set(&mut self, simd: Simd, (rows, columns): (&Zoom, &Zoom), grid: &Grid) {
         self.y.set(simd, rows, grid);
         self.x.set(simd, columns, grid);
-        self.across.set(&self.x);
+        self.across.set(simd, &self.x);
     }
 
     /// Weights along columns.
@@ -99,8 +99,8 @@ impl Scratch {
             x.reserve(side);
             across.reserve(side);
         }
-        self.zooms.0.reserve(side);
-        self.zooms.1.reserve(side);
+        self.zooms.0.reserve(side, largest);
+        self.zooms.1.reserve(side, largest);
         self.resample.reserve(side, largest, blur::radius(side));
         self.program.reserve(operations, bands);
         reserve(&mut self.maps, Program::most_maps(operations, bands));

@@ -297,6 +297,7 @@ pub struct Pick {
 impl Pick {
     /// For up to sixteen outputs, which begin at `starts`; those that are missing begin where the last
     /// one does.
+    #[inline(always)]
     pub(crate) fn new(starts: &[u32]) -> Self {
         let last = starts.last().copied().unwrap_or(0);
         let start: Row<u32> = std::array::from_fn(|l| starts.get(l).copied().unwrap_or(last));

@@ -61,7 +61,7 @@ impl Taps {
         for start in &mut self.starts {
             *start = (*start).min(last);
         }
-        self.weights.resize(side * self.width, 0.0);
+        self.weights.resize(side * self.stride(), 0.0);
         let pair = |starts: &[u32; 2]| Pair {
             low: starts[0].min(starts[1]),
             count: starts[0].abs_diff(starts[1]) + u32::try_from(self.width).unwrap_or(0),
@@ -74,7 +74,7 @@ impl Taps {
             simd,
             sharp,
             half,
-            self.width,
+            self.stride(),
             &self.starts,
             memory,
             &mut self.weights,
@@ -88,14 +88,14 @@ kernel! {
         lanes,
         sharp: &Taps,
         half: &[f32],
-        width: usize,
+        stride: usize,
         starts: &[u32],
         memory: &mut [f32],
         weights: &mut [f32],
         pairs: &mut [Pair],
     ) {
         let padded = &mut memory.as_chunks_mut::<PADDED>().0[..sharp.starts.len()];
-        for (to, from) in padded.iter_mut().zip(sharp.weights.chunks_exact(sharp.width)) {
+        for (to, (_, from)) in padded.iter_mut().zip(sharp.outputs()) {
             *to = [0.0; PADDED];
             for (to, from) in to[LANES..].iter_mut().zip(from) {
                 *to = *from;
@@ -115,7 +115,7 @@ kernel! {
             {
                 lanes.store(sum, to);
             }
-            let to = &mut weights[o * width..];
+            let to = &mut weights[o * stride..];
             if let Some(to) = to.first_chunk_mut() {
                 // The next output comes over what is too much.
                 lanes.store(sum, to);
@@ -149,18 +149,14 @@ mod tests {
 
     /// Each output's weights on all pixels.
     fn dense(taps: &Taps, native: usize) -> Vec<Vec<f64>> {
-        let lines = taps
-            .starts
-            .iter()
-            .zip(taps.weights.chunks_exact(taps.width));
-        let line = |(&start, weights): (&u32, &[f32])| {
+        let line = |(start, weights): (usize, &[f32])| {
             let mut line = vec![0.0; native];
-            for (to, &weight) in line[start as usize..].iter_mut().zip(weights) {
+            for (to, &weight) in line[start..].iter_mut().zip(weights) {
                 *to += f64::from(weight);
             }
             line
         };
-        lines.map(line).collect()
+        taps.outputs().map(line).collect()
     }
 
     /// The same of pairs.

@@ -181,11 +181,12 @@ impl<'a, L: Lanes, const W: usize> Sources<'a, L, W> {
         let len = stride(side) / LANES;
         let first = (y.starts[o] as usize - top) * len;
         let all = &rows.as_chunks().0[first..][..W * len];
+        let weights = y.line(o);
         let mut rows = [&[][..]; W];
         let mut factors = [lanes.splat(0.0); W];
         for k in 0..W {
             rows[k] = &all[k * len..][..len];
-            factors[k] = lanes.splat(y.weights[o * W + k] * map.gain);
+            factors[k] = lanes.splat(weights[k] * map.gain);
         }
         Self {
             rows,
@@ -261,7 +262,7 @@ fn many_weighted_rows<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: 
     } = *columns;
     let stride = stride(y.starts.len());
     let first = (y.starts[o] as usize - top) * stride;
-    let weights = &y.weights[o * y.width..][..y.width];
+    let weights = y.line(o);
     let out = out[..stride].as_chunks_mut::<LANES>().0;
     for (j, to) in out.iter_mut().enumerate() {
         let mut sum = if adds {

@@ -91,7 +91,7 @@ impl<'a> Flow<'a> {
             rows, top, y, map, ..
         } in self.passes.iter().flatten()
         {
-            let weights = &y.weights[row * y.width..][..y.width];
+            let weights = y.line(row);
             let first = (y.starts[row] as usize - top) * stride(self.side);
             let rows = rows[first..].chunks(stride(self.side));
             for ((row, weight), tap) in rows.zip(weights).zip(taps.by_ref()) {

@@ -57,7 +57,21 @@ impl Resize {
         }
     }
 
-    /// The weights of one output, which add up to 1: gives the first input and how many there are.
+    /// All outputs, one after the other.
+    pub(crate) fn walk(self) -> Walk {
+        let (whole, step) = (2 * self.outputs, 2 * self.inputs);
+        let (floor, rest) = self.point(0);
+        Walk {
+            resize: self,
+            output: 0,
+            floor,
+            rest,
+            step: ((step / whole).cast_signed(), step % whole),
+        }
+    }
+
+    /// The weights of one output, which add up to 1: gives the first input and how many there are. Those behind
+    /// them are as they were, or 0.
     #[inline]
     pub(crate) fn row(&self, output: u32, weights: &mut [f64; MOST_TAPS]) -> (u32, usize) {
         if self.is_area() {
@@ -70,24 +84,30 @@ impl Resize {
                 (holds.min(self.inputs - 1), 1)
             }
             Filter::Bilinear => {
-                let (floor, part) = self.point(output);
+                let (floor, part) = self.point_part(output);
                 self.inside(floor, [1.0 - part, part], weights)
             }
             Filter::Bicubic => {
-                let (floor, part) = self.point(output);
+                let (floor, part) = self.point_part(output);
                 let all = [part + 1.0, part, 1.0 - part, 2.0 - part].map(keys);
                 self.inside(floor - 1, all, weights)
             }
         }
     }
 
-    /// The sample point of an output, as an input and the part of the way to the next.
-    #[inline]
-    fn point(&self, output: u32) -> (i32, f64) {
+    fn point_part(&self, output: u32) -> (i32, f64) {
+        let (floor, rest) = self.point(output);
+        (floor, f64::from(rest) / f64::from(2 * self.outputs))
+    }
+
+    /// The sample point of an output, as an input and the part of the way to the next, in `2 outputs` steps.
+    fn point(&self, output: u32) -> (i32, u32) {
         let whole = (2 * self.outputs).cast_signed();
         let point = ((2 * output + 1) * self.inputs).cast_signed() - self.outputs.cast_signed();
-        let (floor, rest) = (point.div_euclid(whole), point.rem_euclid(whole));
-        (floor, f64::from(rest) / f64::from(whole))
+        (
+            point.div_euclid(whole),
+            point.rem_euclid(whole).cast_unsigned(),
+        )
     }
 
     /// Keeps the weights of those inputs from `first` on that exist, scaled to add up to 1.
@@ -108,6 +128,7 @@ impl Resize {
         weights.copy_within(missing..missing + count, 0);
         let total: f64 = weights[..count].iter().sum();
         weights[..count].iter_mut().for_each(|w| *w /= total);
+        weights[count..N].fill(0.0);
         (first, count)
     }
 
@@ -122,6 +143,50 @@ impl Resize {
             *weight = f64::from(overlap) / f64::from(inputs);
         }
         (covered.start, covered.len())
+    }
+}
+
+/// A [`Resize`] output by output: sample points are equally far from each other, so that nothing is divided for them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Walk {
+    resize: Resize,
+    output: u32,
+    /// The sample point, as [`Resize::point`] gives it.
+    floor: i32,
+    rest: u32,
+    /// From one to the next.
+    step: (i32, u32),
+}
+
+impl Walk {
+    /// [`Resize::row`] of the next output, its first `N` weights with zeros behind them.
+    #[inline(always)]
+    pub(crate) fn row<const N: usize>(&mut self) -> (u32, usize, [f64; N]) {
+        let (resize, output, floor, rest) = (self.resize, self.output, self.floor, self.rest);
+        self.output += 1;
+        self.floor += self.step.0;
+        self.rest += self.step.1;
+        let whole = 2 * resize.outputs;
+        if self.rest >= whole {
+            self.rest -= whole;
+            self.floor += 1;
+        }
+        let is_inside = floor >= 0 && floor.cast_unsigned() + 1 < resize.inputs;
+        if resize.filter == Filter::Bilinear && is_inside && !resize.is_area() {
+            // From registers: what is read together must not have been written piece by piece.
+            let part = f64::from(rest) / f64::from(whole);
+            let mut weights = [0.0; N];
+            weights[0] = 1.0 - part;
+            weights[1] = part;
+            return (floor.cast_unsigned(), 2, weights);
+        }
+        let mut all = [0.0; MOST_TAPS];
+        let (first, count) = resize.row(output, &mut all);
+        let mut weights = [0.0; N];
+        for (to, weight) in weights.iter_mut().zip(all) {
+            *to = weight;
+        }
+        (first, count, weights)
     }
 }
 
@@ -165,6 +230,21 @@ mod tests {
                     assert!((sum - 1.0).abs() < 1e-12);
                     assert!(taps.iter().all(|t| t.0 < inputs));
                     assert!(taps.windows(2).all(|w| w[1].0 == w[0].0 + 1));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_gives_every_output_as_it_is_alone() {
+        for filter in FILTERS {
+            for (outputs, inputs) in (1..=120).flat_map(|i| [7, 60, 120, 240].map(|o| (o, i))) {
+                let resize = Resize::new(filter, outputs, inputs);
+                let mut walk = resize.walk();
+                for output in 0..outputs {
+                    let mut alone = [0.0; MOST_TAPS];
+                    let (first, count) = resize.row(output, &mut alone);
+                    assert_eq!(walk.row(), (first, count, alone));
                 }
             }
         }

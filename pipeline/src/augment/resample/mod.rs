@@ -16,5 +16,5 @@ pub(crate) use columns::{Columns, along_columns, along_columns_to_view};
 pub(crate) use gray::gray_to_view;
 pub(crate) use mean::{BANDS_AT_ONCE, combine, means_of_view};
 pub(crate) use separable::{Affine, Buffers, Raster, SHARP, stride};
-pub(crate) use taps::{Across, Taps, add_up};
+pub(crate) use taps::{Across, Taps};
 pub(crate) use zoom::{Axis, Grid, Zoom};

@@ -3,21 +3,22 @@
 use std::ops::Range;
 
 use super::wide::Pair;
-use super::zoom::{FEW, GRID_TAPS, Grid, LEAD, Zoom};
+use super::zoom::{FEW, GRID_TAPS, Grid, LEAD, Two, Zoom};
 use crate::augment::scratch::reserve;
 use crate::simd::{LANES, Pick, Row, Simd, kernel};
 
 /// Most weights of one output: 16, for 120 pixels averaged to 8.
 const WIDEST: usize = 16;
 
-/// Weights of one axis: output `o` is the sum of `weights[o][k] * input[starts[o] + k]`.
+/// Weights of one axis: output `o` is the sum of `line(o)[k] * input[starts[o] + k]`.
 ///
 /// All outputs have equally many weights (zeros fill up), so that loops over them are fixed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Taps {
     pub(crate) width: usize,
     pub(crate) starts: Vec<u32>,
-    pub(crate) weights: Vec<f32>,
+    /// Lines of [`Self::stride`] values, of which the first are weights and the others 0.
+    pub(super) weights: Vec<f32>,
     /// The same of two outputs at a time, where a blur is folded in.
     pub(super) pairs: Vec<Pair>,
 }
@@ -29,7 +30,7 @@ impl Taps {
         let outputs = zoom.outputs.len();
         self.width = padded(grid.reach(zoom.span), grid.native());
         self.starts.resize(outputs, 0);
-        self.weights.resize(outputs * self.width, 0.0);
+        self.weights.resize(outputs * self.stride(), 0.0);
         fold(
             simd,
             zoom,
@@ -53,10 +54,23 @@ impl Taps {
         weights + self.starts.capacity() * size_of::<u32>()
     }
 
+    /// Values from one output's weights to the next's.
+    #[inline(always)]
+    pub(super) fn stride(&self) -> usize {
+        self.width.max(FEW)
+    }
+
+    /// The weights of an output.
+    #[inline(always)]
+    pub(crate) fn line(&self, output: usize) -> &[f32] {
+        &self.weights[output * self.stride()..][..self.width]
+    }
+
     /// For each output its first input, and its weights.
-    fn outputs(&self) -> impl Iterator<Item = (usize, &[f32])> {
+    pub(super) fn outputs(&self) -> impl Iterator<Item = (usize, &[f32])> {
         let starts = self.starts.iter().map(|&start| start as usize);
-        starts.zip(self.weights.chunks_exact(self.width))
+        let lines = self.weights.chunks_exact(self.stride());
+        starts.zip(lines.map(|line| &line[..self.width]))
     }
 
     /// The inputs that some outputs depend on, one at least: first, and one past the last. Outputs run
@@ -78,20 +92,6 @@ impl Taps {
     }
 }
 
-/// How often each input of two axes with as many outputs counts over all of them: the sum of its weights. Both at
-/// once: a sum waits for the one before it, where that is of the same input.
-pub(crate) fn add_up([(y, rows), (x, columns)]: [(&Taps, &mut [f32]); 2]) {
-    rows.fill(0.0);
-    columns.fill(0.0);
-    for (of_row, of_column) in y.outputs().zip(x.outputs()) {
-        for ((start, weights), totals) in [(of_row, &mut *rows), (of_column, &mut *columns)] {
-            for (total, weight) in totals[start..].iter_mut().zip(weights) {
-                *total += weight;
-            }
-        }
-    }
-}
-
 kernel! {
     /// Adds up the weights of each output's grid rows into `width` weights of native pixels. Numbers one by one, but
     /// compiled for the processor: four of `f64` are one register.
@@ -104,15 +104,41 @@ kernel! {
         weights: &mut [f32],
     ) {
         match (width, zoom.span) {
+            (..=FEW, 2) => fold_two(zoom, grid, starts, weights),
             (1, 1) => fold_few::<1, 1>(zoom, grid, starts, weights),
-            (2, ..=2) => fold_few::<2, 2>(zoom, grid, starts, weights),
-            (3, ..=2) => fold_few::<3, 2>(zoom, grid, starts, weights),
-            (4, ..=2) => fold_few::<4, 2>(zoom, grid, starts, weights),
+            (2, 1) => fold_few::<2, 1>(zoom, grid, starts, weights),
+            (3, 1) => fold_few::<3, 1>(zoom, grid, starts, weights),
+            (4, 1) => fold_few::<4, 1>(zoom, grid, starts, weights),
             (2, ..=4) => fold_few::<2, 4>(zoom, grid, starts, weights),
             (3, ..=4) => fold_few::<3, 4>(zoom, grid, starts, weights),
             (4, ..=4) => fold_few::<4, 4>(zoom, grid, starts, weights),
             _ => fold_many(zoom, grid, width, starts, weights),
         }
+    }
+}
+
+/// For outputs that depend on two grid pixels, whose weights are there for every two neighbours.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn fold_two(zoom: &Zoom, grid: &Grid, starts: &mut [u32], weights: &mut [f32]) {
+    let twos = &grid.twos[usize::from(zoom.step != 1)];
+    let outputs = zoom.outputs.iter().zip(zoom.weights.as_chunks::<FEW>().0);
+    let lines = starts.iter_mut().zip(weights.as_chunks_mut::<FEW>().0);
+    for ((output, &[first, second, ..]), (start, line)) in outputs.zip(lines) {
+        let Two {
+            start: begin,
+            weights: [of_first, of_second],
+        } = twos[output.first as usize];
+        *start = begin;
+        // In registers of four before any is stored.
+        let (mut sums, mut rounded) = ([0.0; FEW], [0.0; FEW]);
+        for k in 0..FEW {
+            sums[k] = first * of_first[k] + second * of_second[k];
+        }
+        for k in 0..FEW {
+            rounded[k] = sums[k] as f32;
+        }
+        *line = rounded;
     }
 }
 
@@ -126,9 +152,10 @@ fn fold_few<const W: usize, const S: usize>(
     weights: &mut [f32],
 ) {
     let outputs = zoom.outputs.iter().zip(zoom.weights.as_chunks::<FEW>().0);
-    let lines = starts.iter_mut().zip(weights.as_chunks_mut::<W>().0);
+    let lines = starts.iter_mut().zip(weights.as_chunks_mut::<FEW>().0);
     for ((output, weights), (start, line)) in outputs.zip(lines) {
         *start = output.begin(zoom.step, grid, W);
+        *line = [0.0; FEW];
         // The sums stay in registers: what moves is where they are added from.
         let mut sums = [0.0; LEAD];
         for (k, weight) in (0..).zip(&weights[..S]) {
@@ -141,7 +168,7 @@ fn fold_few<const W: usize, const S: usize>(
                 }
             }
         }
-        for (to, sum) in line.iter_mut().zip(sums) {
+        for (to, sum) in line[..W].iter_mut().zip(sums) {
             *to = sum as f32;
         }
     }
@@ -151,9 +178,11 @@ fn fold_few<const W: usize, const S: usize>(
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
 fn fold_many(zoom: &Zoom, grid: &Grid, width: usize, starts: &mut [u32], weights: &mut [f32]) {
-    let of_zoom = zoom.weights.chunks_exact(zoom.span.max(FEW));
-    let lines = starts.iter_mut().zip(weights.chunks_exact_mut(width));
+    let of_zoom = zoom.weights.chunks_exact(zoom.line());
+    let lines = weights.chunks_exact_mut(width.max(FEW));
+    let lines = starts.iter_mut().zip(lines);
     for ((output, weights), (start, line)) in zoom.outputs.iter().zip(of_zoom).zip(lines) {
+        line.fill(0.0);
         *start = output.begin(zoom.step, grid, width);
         let mut sums = [0.0; WIDEST + GRID_TAPS];
         for (k, weight) in (0..output.count).zip(weights) {
@@ -163,7 +192,7 @@ fn fold_many(zoom: &Zoom, grid: &Grid, width: usize, starts: &mut [u32], weights
                 *sum += weight * w;
             }
         }
-        for (to, sum) in line.iter_mut().zip(sums) {
+        for (to, sum) in line[..width].iter_mut().zip(sums) {
             *to = sum as f32;
         }
     }
@@ -179,6 +208,31 @@ fn padded(width: usize, native: usize) -> usize {
     wider.min(native)
 }
 
+kernel! {
+    /// Exchanges outputs and weights of every sixteen outputs.
+    fn arrange(_lanes, taps: &Taps, picks: &mut [Pick], to: &mut [Row<f32>]) {
+        let blocks = taps.starts.chunks(LANES).zip(taps.weights.chunks(LANES * taps.stride()));
+        for ((starts, lines), (pick, to)) in blocks.zip(picks.iter_mut().zip(to.chunks_exact_mut(taps.width))) {
+            *pick = Pick::new(starts);
+            if let (FEW, Some(lines)) = (taps.stride(), lines.as_chunks::<FEW>().0.first_chunk()) {
+                let lines: &Row<[f32; FEW]> = lines;
+                for (k, to) in to.iter_mut().enumerate().take(FEW) {
+                    for l in 0..LANES {
+                        to[l] = lines[l][k];
+                    }
+                }
+                continue;
+            }
+            for (k, to) in to.iter_mut().enumerate() {
+                *to = [0.0; LANES];
+                for (to, line) in to.iter_mut().zip(lines.chunks_exact(taps.stride())) {
+                    *to = line[k];
+                }
+            }
+        }
+    }
+}
+
 /// The weights of an axis along rows, arranged for sixteen outputs at a time. Outputs beyond the last
 /// have the weight 0.
 #[derive(Debug, Clone, Default)]
@@ -189,24 +243,11 @@ pub(crate) struct Across {
 }
 
 impl Across {
-    pub(crate) fn set(&mut self, taps: &Taps) {
-        self.picks.clear();
-        self.weights.clear();
-        let width = taps.width;
-        let blocks = taps
-            .starts
-            .chunks(LANES)
-            .zip(taps.weights.chunks(LANES * width));
-        for (starts, weights) in blocks {
-            self.picks.push(Pick::new(starts));
-            for k in 0..width {
-                let mut row = [0.0; LANES];
-                for (to, weights) in row.iter_mut().zip(weights.chunks_exact(width)) {
-                    *to = weights[k];
-                }
-                self.weights.push(row);
-            }
-        }
+    pub(crate) fn set(&mut self, simd: Simd, taps: &Taps) {
+        let blocks = taps.starts.len().div_ceil(LANES);
+        self.picks.resize(blocks, Pick::default());
+        self.weights.resize(blocks * taps.width, [0.0; LANES]);
+        arrange(simd, taps, &mut self.picks, &mut self.weights);
     }
 
     pub(crate) fn reserve(&mut self, side: usize) {
@@ -252,7 +293,7 @@ mod tests {
                     };
                     zoom.set(&axis, 120, outputs);
                     taps.set(Simd::best(), &zoom, &grid);
-                    for weights in taps.weights.chunks_exact(taps.width) {
+                    for (_, weights) in taps.outputs() {
                         let sum: f32 = weights.iter().sum();
                         assert!(
                             (sum - 1.0).abs() < 1e-5,

@@ -2,7 +2,7 @@
 
 use chipmill_schemas::augment::Filter;
 
-use super::kernel::{MOST_TAPS, Resize};
+use super::kernel::{MOST_TAPS, Resize, Walk};
 use crate::augment::scratch::reserve;
 
 /// How the pixels of one axis of a view are made from an image of the patch's full grid.
@@ -38,6 +38,38 @@ pub(crate) struct Grid {
     /// Native pixels that a grid pixel depends on, at most.
     taps: usize,
     pub(super) rows: Vec<GridRow>,
+    /// Of every grid pixel and its neighbour, the next and the one before, where they have [`FEW`] weights together.
+    pub(super) twos: [Vec<Two>; 2],
+    /// Of every native pixel the grid pixels that depend on it, from the first on.
+    columns: Vec<(usize, Vec<f64>)>,
+}
+
+/// The weights of two grid pixels, from the same native pixel on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Two {
+    pub(super) start: u32,
+    /// Of the pixel itself, and of its neighbour.
+    pub(super) weights: [[f64; FEW]; 2],
+}
+
+impl Two {
+    /// Zeros where there is no neighbour.
+    fn new(grid: &[GridRow], pixel: usize, neighbour: usize, furthest: u32) -> Self {
+        let rows = [grid.get(pixel), grid.get(neighbour)];
+        let first = rows.iter().flatten().map(|row| row.first).min();
+        let start = first.unwrap_or(0).min(furthest);
+        let weights = rows.map(|row| {
+            let mut weights = [0.0; FEW];
+            if let Some(row) = row {
+                let to = &mut weights[(row.first - start) as usize..];
+                for (to, weight) in to.iter_mut().zip(&row.weights[LEAD..]) {
+                    *to = *weight;
+                }
+            }
+            weights
+        });
+        Self { start, weights }
+    }
 }
 
 /// Weights of one grid pixel, after [`LEAD`] zeros; those beyond [`Grid::taps`] are 0.
@@ -67,8 +99,61 @@ impl Grid {
             row.weights[LEAD..LEAD + high - low].copy_from_slice(&used[low..high]);
             row
         };
-        let rows = (0..side).map(row).collect();
-        Self { native, taps, rows }
+        let rows: Vec<_> = (0..side).map(row).collect();
+        let mut grid = Self {
+            native,
+            taps,
+            rows,
+            twos: Default::default(),
+            columns: Vec::new(),
+        };
+        grid.columns = (0..native).map(|pixel| grid.column(pixel)).collect();
+        let width = grid.reach(2);
+        if width <= FEW {
+            let furthest = native - u32::try_from(width).unwrap_or(0);
+            let rows = &grid.rows;
+            let two = |pixel: usize, other| Two::new(rows, pixel, other, furthest);
+            let pixels = 0..rows.len();
+            let next = pixels.clone().map(|pixel| two(pixel, pixel + 1));
+            let twos = [
+                next.collect(),
+                pixels.map(|p| two(p, p.wrapping_sub(1))).collect(),
+            ];
+            grid.twos = twos;
+        }
+        grid
+    }
+
+    /// The weights of a native pixel in the grid pixels that depend on it, from the first on.
+    fn column(&self, pixel: u32) -> (usize, Vec<f64>) {
+        let weight = |row: &GridRow| {
+            let place = pixel.checked_sub(row.first).map(|k| LEAD + k as usize);
+            let weight = place.and_then(|place| row.weights.get(place));
+            weight.copied().unwrap_or(0.0)
+        };
+        let weights: Vec<f64> = self.rows.iter().map(weight).collect();
+        let is_used = |w: &f64| *w != 0.0;
+        let first = weights.iter().position(is_used).unwrap_or(0);
+        let end = weights.iter().rposition(is_used).map_or(0, |last| last + 1);
+        (first, weights[first..end.max(first)].to_vec())
+    }
+
+    /// How often each native pixel counts over all outputs of an axis: the sum of its weights.
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+    pub(crate) fn totals(&self, zoom: &Zoom, to: &mut [f32]) {
+        if self.taps == 1 && self.rows.len() == self.native() {
+            for (to, total) in to.iter_mut().zip(&zoom.totals) {
+                *to = *total as f32;
+            }
+            return;
+        }
+        for (to, (first, weights)) in to.iter_mut().zip(&self.columns) {
+            let mut total = 0.0;
+            for (of_grid, weight) in zoom.totals[*first..].iter().zip(weights) {
+                total += of_grid * weight;
+            }
+            *to = total as f32;
+        }
     }
 
     pub(crate) fn native(&self) -> usize {
@@ -92,9 +177,16 @@ pub(crate) struct Zoom {
     /// From each output's first grid pixel to the next: 1, or -1 where the grid is mirrored.
     pub(super) step: u32,
     pub(super) outputs: Vec<Output>,
-    /// As many an output as it has grid pixels at most, and [`FEW`] at least; those that it does not have are 0.
+    /// [`Self::line`] an output; those that it does not have are 0.
     pub(super) weights: Vec<f64>,
+    /// How often each grid pixel counts over all outputs: the sum of its weights.
+    totals: Vec<f64>,
+    /// Those of every fourth output: a sum waits for the one before it, where that is of the same pixel.
+    partial: Vec<[f64; PARTS]>,
 }
+
+/// Sums of which no two are in a row.
+const PARTS: usize = 4;
 
 /// The grid pixels of one output: the first, and how many they are.
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,39 +202,62 @@ impl Zoom {
         self.span = resize.span();
         self.length = axis.length;
         self.step = if axis.reversed_in { u32::MAX } else { 1 };
-        let width = self.span.max(FEW);
         self.outputs.resize(outputs as usize, Output::default());
-        self.weights.resize(outputs as usize * width, 0.0);
-        let lines = self.weights.chunks_exact_mut(width);
-        let mut weights = [0.0; MOST_TAPS];
-        for ((place, to), line) in (0..outputs).zip(&mut self.outputs).zip(lines) {
-            let output = match axis.reversed_out {
-                true => outputs - 1 - place,
-                false => place,
+        self.weights.resize(outputs as usize * self.line(), 0.0);
+        self.partial.clear();
+        self.partial.resize(side as usize, [0.0; PARTS]);
+        match self.line() {
+            FEW => self.lay::<FEW>(axis, side, resize.walk()),
+            _ => self.lay::<MOST_TAPS>(axis, side, resize.walk()),
+        }
+        self.totals.clear();
+        let total = |[a, b, c, d]: &[f64; PARTS]| (a + b) + (c + d);
+        self.totals.extend(self.partial.iter().map(total));
+    }
+
+    /// Values from one output's weights to the next's.
+    pub(super) fn line(&self) -> usize {
+        if self.span <= FEW { FEW } else { MOST_TAPS }
+    }
+
+    fn lay<const LINE: usize>(&mut self, axis: &Axis, side: u32, mut walk: Walk) {
+        let lines = self.weights.as_chunks_mut::<LINE>().0;
+        let outputs = self.outputs.len();
+        for output in 0..outputs {
+            let place = match axis.reversed_out {
+                true => outputs - 1 - output,
+                false => output,
             };
-            let (first, count) = resize.row(output, &mut weights);
+            let (first, count, weights) = walk.row();
             let first = axis.start + first;
-            *to = Output {
+            let at = Output {
                 first: match axis.reversed_in {
                     true => side - 1 - first,
                     false => first,
                 },
                 count: u32::try_from(count).unwrap_or(0),
             };
-            for (k, (to, weight)) in line.iter_mut().zip(weights).enumerate() {
-                *to = if k < count { weight } else { 0.0 };
+            self.outputs[place] = at;
+            lines[place] = weights;
+            for (k, weight) in (0..at.count).zip(weights) {
+                self.partial[at.place(k, self.step)][output % PARTS] += weight;
             }
         }
     }
 
-    pub(crate) fn reserve(&mut self, side: usize) {
+    /// Takes the memory for `side` outputs of a grid of so many pixels.
+    pub(crate) fn reserve(&mut self, side: usize, grid: usize) {
         reserve(&mut self.outputs, side);
         reserve(&mut self.weights, side * MOST_TAPS);
+        reserve(&mut self.totals, grid);
+        reserve(&mut self.partial, grid);
     }
 
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.outputs.capacity() * size_of::<Output>() + self.weights.capacity() * size_of::<f64>()
+        let partial = self.partial.capacity() * PARTS;
+        let numbers = self.weights.capacity() + self.totals.capacity() + partial;
+        self.outputs.capacity() * size_of::<Output>() + numbers * size_of::<f64>()
     }
 }
 

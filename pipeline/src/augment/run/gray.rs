@@ -159,13 +159,18 @@ impl<E: Element> Run<'_, E> {
             }
             let bands = &bands[..taken];
             let Scratch {
-                axes,
+                zooms,
                 maps,
                 line,
                 totals,
                 ..
             } = &mut *self.scratch;
-            let weights = native_weights(&axes[group.index()], self.transposed, totals);
+            let weights = native_weights(
+                zooms,
+                &augmenter.grids[group.index()],
+                self.transposed,
+                totals,
+            );
             let to = &mut line[..native * native];
             let means = combine(self.simd, bands, native, weights, total, adds, to);
             adds = true;

@@ -14,7 +14,7 @@ use super::ops::noise::add_noise;
 use super::ops::pointwise::{limit, map};
 use super::program::{Action, Step};
 use super::resample::{
-    Affine, BANDS_AT_ONCE, Columns, Raster, add_up, along_columns, means_of_view, stride,
+    Affine, BANDS_AT_ONCE, Columns, Grid, Raster, Zoom, along_columns, means_of_view, stride,
 };
 use super::scratch::{Axes, Scratch};
 use super::stream::{LARGE, line_at, write};
@@ -234,14 +234,16 @@ fn first_normals(band: usize, start: usize, pixels: usize) -> u32 {
 
 /// How often each native row and column counts in a view.
 fn native_weights<'a>(
-    Axes { y, x, .. }: &Axes,
+    (y, x): &(Zoom, Zoom),
+    grid: &Grid,
     transposed: bool,
     totals: &'a mut [f32],
 ) -> (&'a [f32], &'a [f32]) {
     let (rows, columns) = totals.split_at_mut(totals.len() / 2);
     // A turned view's rows are made from columns.
-    let axes = if transposed { (x, y) } else { (y, x) };
-    add_up([(axes.0, &mut *rows), (axes.1, &mut *columns)]);
+    let (of_rows, of_columns) = if transposed { (x, y) } else { (y, x) };
+    grid.totals(of_rows, rows);
+    grid.totals(of_columns, columns);
     (rows, columns)
 }
 
@@ -251,13 +253,14 @@ pub(super) fn native_means(
     simd: Simd,
     pixels: &PatchPixels,
     transposed: bool,
-    axes: &[Axes; 4],
+    zooms: &(Zoom, Zoom),
     totals: &mut [f32],
     means: &mut [Affine],
 ) {
     let count = augmenter.side() * augmenter.side();
     for &group in &augmenter.groups {
-        let (rows, columns) = native_weights(&axes[group.index()], transposed, totals);
+        let (rows, columns) =
+            native_weights(zooms, &augmenter.grids[group.index()], transposed, totals);
         let mut places = augmenter.places(group);
         loop {
             let mut bands = [(0, &[][..]); BANDS_AT_ONCE];
