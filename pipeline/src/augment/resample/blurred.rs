@@ -57,6 +57,8 @@ impl Taps {
         }
         self.width = (farthest as usize + sharp.width).min(native);
         debug_assert!(self.width <= MOST_BLURRED, "{} weights", self.width);
+        let follow = |two: &[u32; 2]| two[0].abs_diff(two[1]) <= 1;
+        debug_assert!(self.starts.array_windows().all(follow), "{:?}", self.starts);
         let last = u32::try_from(native - self.width).unwrap_or(0);
         for start in &mut self.starts {
             *start = (*start).min(last);

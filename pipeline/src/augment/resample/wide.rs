@@ -8,8 +8,8 @@ use super::separable::stride;
 use crate::augment::stream::Sink;
 use crate::simd::{LANES, LINE, Lanes, Row};
 
-/// Rows that two outputs depend on, at most.
-const MOST_ROWS: usize = 2 * MOST_BLURRED;
+/// Rows that two outputs depend on, at most: the second begins with the first's rows, or one further.
+const MOST_ROWS: usize = MOST_BLURRED + 1;
 
 /// Two outputs that follow one another: the rows that either depends on, and their weights in both.
 #[derive(Debug, Clone, Copy)]
