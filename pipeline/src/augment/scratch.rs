@@ -55,6 +55,8 @@ pub struct Scratch {
     pub(super) line: Floats,
     /// The first row of those in `resample.rows`.
     pub(super) top: usize,
+    /// What there is memory for.
+    extent: Option<Extent>,
     /// One a band.
     pub(super) sums: Vec<f64>,
     /// Where each band's normal numbers were left.
@@ -62,7 +64,7 @@ pub struct Scratch {
 }
 
 /// What the size of a [`Scratch`] depends on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) side: usize,
     pub(super) bands: usize,
@@ -80,6 +82,9 @@ impl Scratch {
 
     /// Takes all memory that views of this extent may need.
     pub(super) fn reserve(&mut self, extent: &Extent) {
+        if self.extent.replace(*extent) == Some(*extent) {
+            return;
+        }
         let Extent {
             side,
             bands,

@@ -80,6 +80,32 @@ pub(super) fn lines_of<E: Element>(out: &mut [E]) -> Option<&mut [Line]> {
     (head.is_empty() && tail.is_empty()).then_some(lines)
 }
 
+/// Writes rows of which all bands are made to each of them, as their piece number so many: whole lines of a view of
+/// `plane` values a band.
+#[inline(always)]
+pub(super) fn stream_to_bands<L: Lanes, E: Element>(
+    lanes: L,
+    values: &[f32],
+    piece: usize,
+    lines: &mut [Line],
+    plane: usize,
+) {
+    let per_line = size_of::<Line>() / size_of::<E>();
+    for band in lines.chunks_exact_mut(plane / per_line) {
+        let lines = band.chunks_exact_mut(values.len() / per_line).nth(piece);
+        let lines = lines.unwrap_or_default().iter_mut();
+        for (line, values) in lines.zip(values.chunks_exact(per_line)) {
+            E::write_line(lanes, values, line, true);
+        }
+    }
+}
+
+/// Rows that are whole lines together: two of `f32` or four of halves, where sides are multiples of eight.
+#[inline(always)]
+pub(super) const fn rows_of_lines<E: Element>() -> usize {
+    2 * size_of::<f32>() / size_of::<E>()
+}
+
 kernel! {
     /// Writes all of `values` to `out`, which is as long.
     pub(super) fn write[E: Element](lanes, values: &[f32], out: &mut [E], streams: bool) {

@@ -299,22 +299,35 @@ impl Pick {
     /// one does.
     #[inline(always)]
     pub(crate) fn new(starts: &[u32]) -> Self {
-        let last = starts.last().copied().unwrap_or(0);
-        let start: Row<u32> = std::array::from_fn(|l| starts.get(l).copied().unwrap_or(last));
-        let least = |part: &[u32]| part.iter().min().copied().unwrap_or(0);
-        let eights = [least(&start[..8]), least(&start[8..])];
-        let sixteen = eights[0].min(eights[1]);
-        let half: Row<u32> = std::array::from_fn(|l| start[l] - eights[l / 8]);
-        let near = start.map(|s| s - sixteen);
-        let starts = Starts {
-            eights: eights.map(|e| e as usize),
-            sixteen: sixteen as usize,
+        let start: Row<u32> = match starts.first_chunk() {
+            Some(all) => *all,
+            None => {
+                let last = starts.last().copied().unwrap_or(0);
+                std::array::from_fn(|l| starts.get(l).copied().unwrap_or(last))
+            }
         };
+        // Loops of a length that is known, for which there are vectors.
+        let mut least = [u32::MAX; 2];
+        for l in 0..LANES {
+            least[l / 8] = least[l / 8].min(start[l]);
+        }
+        let sixteen = least[0].min(least[1]);
+        let (mut half, mut near): (Row<u32>, Row<u32>) = ([0; LANES], [0; LANES]);
+        let (mut far_half, mut far) = (0, 0);
+        for l in 0..LANES {
+            half[l] = start[l] - least[l / 8];
+            near[l] = start[l] - sixteen;
+            far_half = far_half.max(half[l]);
+            far = far.max(near[l]);
+        }
         Self {
-            starts,
+            starts: Starts {
+                eights: least.map(|e| e as usize),
+                sixteen: sixteen as usize,
+            },
             half,
             near,
-            close: half.iter().all(|&d| d < 8) && near.iter().all(|&d| d < 16),
+            close: far_half < 8 && far < 16,
         }
     }
 }

@@ -4,9 +4,9 @@ use chipmill_schemas::band::Resolution;
 
 use super::columns::{Columns, MOST_TAPS};
 use super::separable::stride;
-use crate::augment::stream::lines_of;
+use crate::augment::stream::{lines_of, rows_of_lines, stream_to_bands};
 use crate::element::Element;
-use crate::simd::{LANES, Lanes, Line, kernel};
+use crate::simd::{LANES, Lanes, kernel};
 
 /// A row that an output is made from, and its weight.
 type Tap<'a> = (&'a [f32], f32);
@@ -117,21 +117,13 @@ kernel! {
         let (Some(lines), Some(mut flow)) = (lines_of(out), Flow::new(passes, side)) else {
             return false;
         };
-        // Two rows of f32 or four of halves are whole lines, and sides are multiples of eight.
-        let together = 2 * size_of::<f32>() / size_of::<E>();
-        let (per_line, values) = (size_of::<Line>() / size_of::<E>(), together * side);
+        let together = rows_of_lines::<E>();
         for piece in 0..side / together {
-            let memory = &mut memory[..values];
+            let memory = &mut memory[..together * side];
             for row in memory.as_chunks_mut().0 {
                 lanes.store(flow.next(lanes), row);
             }
-            for band in lines.chunks_exact_mut(side * side / per_line) {
-                let lines = band.chunks_exact_mut(values / per_line).nth(piece);
-                let lines = lines.unwrap_or_default().iter_mut();
-                for (line, values) in lines.zip(memory.chunks_exact(per_line)) {
-                    E::write_line(lanes, values, line, true);
-                }
-            }
+            stream_to_bands::<L, E>(lanes, memory, piece, lines, side * side);
         }
         true
     }

@@ -3,8 +3,9 @@
 use chipmill_schemas::band::Resolution;
 
 use super::{Run, first_normals, native_weights, plane_len};
+use crate::augment::ops::blur::{blur_along_rows, blur_columns_to_bands};
 use crate::augment::ops::noise::stream_noisy;
-use crate::augment::program::{Pass, Step};
+use crate::augment::program::{Pass, Source, Step};
 use crate::augment::resample::{
     Affine, BANDS_AT_ONCE, Columns, Raster, along_columns, combine, gray_to_view, stride,
 };
@@ -17,6 +18,9 @@ impl<E: Element> Run<'_, E> {
         if let Some((Step::Spread, steps)) = steps.split_first() {
             return self.spread(pass, steps);
         }
+        if pass.last && steps.is_empty() && self.stream_blurred(pass) {
+            return;
+        }
         let kept = Pass {
             last: false,
             ..pass.clone()
@@ -27,6 +31,27 @@ impl<E: Element> Run<'_, E> {
                 self.write_plane(0, band, 0..self.pixels_of_plane());
             }
         }
+    }
+
+    /// Writes a gray view that is blurred last, where it is streamed; else says so.
+    fn stream_blurred(&mut self, pass: &Pass) -> bool {
+        let Source::Blur(kernel) = &pass.source else {
+            return false;
+        };
+        let (simd, side) = (self.simd, self.side());
+        if !self.streams() {
+            return false;
+        }
+        let Scratch {
+            planes,
+            block,
+            resample,
+            line,
+            ..
+        } = &mut *self.scratch;
+        let rows = &mut resample.rows;
+        blur_along_rows(simd, &planes[..side * side], side, kernel, line, rows);
+        blur_columns_to_bands(simd, rows, side, kernel, block, self.out)
     }
 
     fn spread(&mut self, pass: &Pass, steps: &[Step]) {

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::{HalfKernel, MOST_WEIGHTS, splats};
 use crate::augment::resample::stride;
-use crate::augment::stream::{Lines, Sink, line_at, lines_of, write_values};
+use crate::augment::stream::{
+    Lines, Rows, Sink, line_at, lines_of, rows_of_lines, stream_to_bands, write_values,
+};
 use crate::element::Element;
 use crate::simd::{LANES, Lanes, Row, kernel};
 
@@ -87,6 +89,41 @@ kernel! {
         let to = line_at(out, start + count * side);
         let values = &block[porch + from - start..][..to - from];
         write_values(lanes, values, &mut out[from..to], streams);
+    }
+}
+
+kernel! {
+    /// All rows of a plane that every band of a view is equal to, streamed to each of them, where whole cache lines can be
+    /// made of few rows: while some are on their way to memory, the next are made. Else does nothing and says so.
+    ///
+    /// `memory` holds five rows of [`stride`] values.
+    pub(crate) fn blur_columns_to_bands[E: Element](
+        lanes,
+        rows: &[f32],
+        side: usize,
+        kernel: &HalfKernel,
+        memory: &mut [f32],
+        out: &mut [E],
+    ) -> bool {
+        let Some(lines) = lines_of(out).filter(|_| is_gapless(side, kernel, &(0..side))) else {
+            return false;
+        };
+        let together = rows_of_lines::<E>();
+        let (memory, second) = memory.split_at_mut(together * side);
+        for piece in 0..side / together {
+            let mut to = Rows::new(memory);
+            for two in (0..together).step_by(2) {
+                let rows = &rows[(piece * together + two) * stride(side)..];
+                of_known_length!(
+                    kernel,
+                    |weights| streamed_pair(lanes, rows, weights, side, second, &mut to),
+                    // None that `is_gapless` is true of.
+                    else {}
+                );
+            }
+            stream_to_bands::<L, E>(lanes, memory, piece, lines, side * side);
+        }
+        true
     }
 }
 
