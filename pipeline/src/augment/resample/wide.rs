@@ -40,8 +40,8 @@ pub(super) fn wide_pairs<L: Lanes>(
             offset: lanes.splat(columns.map.offset),
         };
         match L::SHIFTS {
-            // As many vectors as there are registers for.
-            true => sums.put::<8>(lanes, side, &mut second, to),
+            // Sums that do not wait for each other; of eight vectors there is nothing more to gain.
+            true => sums.put::<4>(lanes, side, &mut second, to),
             false => sums.put::<2>(lanes, side, &mut second, to),
         }
     }

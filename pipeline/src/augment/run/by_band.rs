@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{PORCH, Run, apply, block_rows, first_normals, plane_len, span_rows};
+use super::{DIRECT, PORCH, Run, apply, block_rows, first_normals, plane_len};
 use crate::augment::GRID_SIDE;
 use crate::augment::ops::blur::{
     HalfKernel, blur_along_rows, blur_columns, blur_columns_to_view, blur_rows,
@@ -45,10 +45,10 @@ impl<'a, E: Element> Run<'a, E> {
             let y = axes[group].along_columns(self.blur.is_some());
             raster.turn(self.simd, (y, &axes[group].x), resample);
         }
-        // What goes straight to the view is in no cache that a block would have to fit into.
-        let is_direct = pass.last && steps.is_empty() && !matches!(pass.source, Source::Planes);
-        let rows = match is_direct {
-            true => span_rows(side),
+        let is_direct =
+            pass.last && steps.is_empty() && matches!(pass.source, Source::Native { .. });
+        let rows = match is_direct && self.blur.is_none() {
+            true => DIRECT,
             false => block_rows(side),
         };
         let mut sum = 0.0;
@@ -57,6 +57,7 @@ impl<'a, E: Element> Run<'a, E> {
                 band,
                 slot,
                 rows: first..(first + rows).min(side),
+                step: rows,
             };
             match (&pass.source, &self.blur) {
                 (Source::Native { table }, &Some(kernel)) => {
@@ -77,7 +78,7 @@ impl<'a, E: Element> Run<'a, E> {
         let (side, first) = (self.side(), block.rows.start);
         let (raster, group) = self.raster(block.band);
         // Native rows are fewer than outputs by as much.
-        let span = span_rows(side) * (GRID_SIDE as usize / raster.side);
+        let span = block.step * (GRID_SIDE as usize / raster.side);
         match &pass.source {
             Source::Native { .. } if first.is_multiple_of(span) => {
                 let Scratch {
@@ -249,6 +250,8 @@ struct Block {
     /// Number of its plane in memory.
     slot: usize,
     rows: Range<usize>,
+    /// Rows from one block to the next.
+    step: usize,
 }
 
 /// What the columns of a block are made from.

@@ -26,9 +26,10 @@ use crate::simd::{LANES, Row, Simd, fence};
 /// Pixels of every band that a pass over all bands works on at a time: with twelve bands 24 KiB.
 const STRETCH: usize = 512;
 /// Pixels of one band that a pass works on at a time, at least.
-const BLOCK: usize = 1_800;
-/// Rows whose sources are made at a time, where blocks are smaller.
-const SPAN: usize = 40;
+const BLOCK: usize = 7_200;
+/// Rows that go straight to the view at a time: few enough for the rows that they are made from to stay in the
+/// innermost cache.
+const DIRECT: usize = 32;
 /// Before a block there is room for the values that did not fill a cache line with those before them.
 const PORCH: usize = 64;
 
@@ -44,15 +45,11 @@ fn block_rows(side: usize) -> usize {
     unit * BLOCK.div_ceil(unit * side).max(1)
 }
 
-/// Rows of a span: blocks for which the rows that their columns are made from stay in the innermost cache.
-fn span_rows(side: usize) -> usize {
-    let rows = block_rows(side);
-    rows * (SPAN / rows).max(1)
-}
-
-/// Values of a span with its porch, and of a stretch of the mean over bands.
+/// Values of a block with its porch, and of a stretch of the mean over bands.
 pub(super) fn block_len(side: usize) -> usize {
-    let rows = span_rows(side).min(side.next_multiple_of(NORMALS));
+    let rows = block_rows(side)
+        .max(DIRECT)
+        .min(side.next_multiple_of(NORMALS));
     PORCH
         + (rows * side + 2 * LANES)
             .next_multiple_of(NORMALS)
