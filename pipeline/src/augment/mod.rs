@@ -44,8 +44,8 @@
 //!
 //! # How it is done
 //! The draws of a view become a program of few passes over its pixels: affine steps fold into the
-//! resampling, `drop_color` comes before it where all was linear, and what is left is done to a block of
-//! pixels while that is in the innermost cache. Kernels are written for sixteen lanes (`simd`). So results
+//! resampling, and so does a blur that follows nothing else; `drop_color` comes before it where all was linear, and
+//! what is left is done to a block of rows while that is in a cache. Kernels are written for sixteen lanes (`simd`). So results
 //! are those of the table up to the rounding of `f32`, to 1e-5 of the view's typical value.
 //!
 //! # Determinism

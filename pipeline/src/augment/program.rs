@@ -1,9 +1,10 @@
 //! What is to be done to one view: its draws, put into as few passes over its pixels as can be.
 //!
 //! - Affine steps in a row become one, and those that come first become part of the resampling's weights.
-//!   The contrast among them needs the view's mean, which is known beforehand: a resampling is linear.
-//! - Steps on single values, and on the bands at a pixel, share a pass. A blur, a contrast whose mean
-//!   depends on what was clipped, and a geometric or custom operation each begin a new one.
+//!   The contrast among them needs the view's mean, which is known beforehand: a resampling is linear. A
+//!   blur that mirrors at borders, and follows nothing else, becomes part of the resampling as well.
+//! - Steps on single values, and on the bands at a pixel, share a pass. Another blur, a contrast whose mean
+//!   depends on what was clipped or blurred, and a geometric or custom operation each begin a new one.
 //! - From where all bands are equal (`drop_color`) only one is worked on, until they differ again. As long
 //!   as everything was linear, their mean is taken before they are resampled.
 

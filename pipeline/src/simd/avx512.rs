@@ -179,6 +179,8 @@ impl Lanes for Avx512 {
         vector!(_mm512_permutexvar_ps(index, v))
     }
 
+    const MANY_REGISTERS: bool = true;
+
     const SHIFTS: bool = true;
 
     #[inline(always)]

@@ -99,6 +99,9 @@ pub trait Lanes: Copy {
         outwards(self, values, place, weights)
     }
 
+    /// Whether there are registers for eight sums and what they are made from.
+    const MANY_REGISTERS: bool = false;
+
     /// Whether [`Self::outwards_of`] is faster than reading the values again from memory.
     const SHIFTS: bool = false;
 

@@ -271,7 +271,7 @@ mod tests {
 
     /// Weights are cut to as many as an output can have: none may be lost.
     #[test]
-    fn the_weights_of_every_output_add_up_to_1_for_all_windows_and_grids() {
+    fn weights_add_up_to_1_for_every_output_and_to_totals_for_every_input() {
         let filters = [Filter::Nearest, Filter::Bilinear, Filter::Bicubic];
         let (mut zoom, mut taps) = (Zoom::default(), Taps::default());
         for (native, upsampling) in [20, 60, 120]
@@ -293,13 +293,25 @@ mod tests {
                     };
                     zoom.set(&axis, 120, outputs);
                     taps.set(Simd::best(), &zoom, &grid);
-                    for (_, weights) in taps.outputs() {
+                    let mut counts = vec![0.0; grid.native()];
+                    for (start, weights) in taps.outputs() {
+                        for (count, &weight) in counts[start..].iter_mut().zip(weights) {
+                            *count += weight;
+                        }
                         let sum: f32 = weights.iter().sum();
                         assert!(
                             (sum - 1.0).abs() < 1e-5,
                             "{axis:?} to {outputs} from {native}: {sum}"
                         );
                     }
+                    // What means are told with.
+                    let mut totals = vec![0.0; grid.native()];
+                    grid.totals(&zoom, &mut totals);
+                    let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * b.abs().max(1.0);
+                    assert!(
+                        totals.iter().zip(&counts).all(near),
+                        "{axis:?} to {outputs} from {native}"
+                    );
                 }
             }
         }

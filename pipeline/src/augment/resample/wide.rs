@@ -39,8 +39,8 @@ pub(super) fn wide_pairs<L: Lanes>(
             pair,
             offset: lanes.splat(columns.map.offset),
         };
-        match L::SHIFTS {
-            // Sums that do not wait for each other; of eight vectors there is nothing more to gain.
+        match L::MANY_REGISTERS {
+            // Eight sums that do not wait for each other; with sixteen there is nothing more to gain.
             true => sums.put::<4>(lanes, side, &mut second, to),
             false => sums.put::<2>(lanes, side, &mut second, to),
         }

@@ -1,23 +1,15 @@
 //! Passes that take each band for itself.
 
-use std::ops::Range;
-
+use super::block::{Block, Inputs, Target};
 use super::{DIRECT, PORCH, Run, apply, block_rows, first_normals, plane_len};
 use crate::augment::GRID_SIDE;
-use crate::augment::ops::blur::{
-    HalfKernel, blur_along_rows, blur_columns, blur_columns_to_view, blur_rows,
-};
-use crate::augment::ops::noise::{add_noise_to_view, stream_noisy};
+use crate::augment::ops::blur::{HalfKernel, blur_along_rows, blur_rows};
 use crate::augment::ops::pointwise::total;
 use crate::augment::program::{Action, Pass, Source, Step};
-use crate::augment::resample::{
-    Affine, Columns, Raster, SHARP, Taps, along_columns, along_columns_to_view, stride,
-};
+use crate::augment::resample::{Raster, SHARP, stride};
 use crate::augment::scratch::{Axes, Scratch};
-use crate::augment::stream::{line_at, write};
 use crate::element::Element;
-use crate::rng::{Left, NORMALS, OpKey};
-use crate::simd::{Row, Simd};
+use crate::rng::Left;
 
 impl<'a, E: Element> Run<'a, E> {
     pub(super) fn by_band(&mut self, passes: &[Action], steps: &[Step]) {
@@ -241,159 +233,5 @@ impl<'a, E: Element> Run<'a, E> {
             bands,
         };
         (target, inputs, left)
-    }
-}
-
-/// Some rows of one band.
-struct Block {
-    band: usize,
-    /// Number of its plane in memory.
-    slot: usize,
-    rows: Range<usize>,
-    /// Rows from one block to the next.
-    step: usize,
-}
-
-/// What the columns of a block are made from.
-struct Inputs<'a> {
-    rows: &'a [f32],
-    /// Native row that `rows` begins with.
-    top: usize,
-    y: &'a Taps,
-    /// The gain is in the rows.
-    is_mapped: bool,
-    side: usize,
-    maps: &'a [Affine],
-    bands: usize,
-}
-
-impl Inputs<'_> {
-    fn columns(&self, table: usize, block: &Block) -> Columns<'_> {
-        let mut map = self.maps[table * self.bands + block.band];
-        if self.is_mapped {
-            map.gain = 1.0;
-        }
-        Columns {
-            rows: self.rows,
-            top: self.top,
-            y: self.y,
-            map,
-            adds: false,
-        }
-    }
-
-    /// Makes the block's values; with `at_once` writes them to the view, too, and says so.
-    fn fill<E: Element>(
-        &self,
-        simd: Simd,
-        pass: &Pass,
-        block: &Block,
-        at_once: bool,
-        target: &mut Target<'_, E>,
-    ) -> bool {
-        let rows = block.rows.clone();
-        let at_once = at_once && target.passes_through;
-        let Target {
-            memory,
-            first,
-            out,
-            streams,
-            ..
-        } = &mut *target;
-        let (first, streams) = (*first, *streams);
-        match &pass.source {
-            Source::Planes => {}
-            Source::Native { table } => {
-                let columns = self.columns(*table, block);
-                if at_once {
-                    along_columns_to_view(simd, columns, rows, memory, first, out, streams);
-                } else {
-                    along_columns(simd, columns, rows, &mut memory[first..]);
-                }
-            }
-            Source::Blur(kernel) => {
-                let from = &self.rows[rows.start * stride(self.side)..];
-                let side = self.side;
-                if at_once {
-                    blur_columns_to_view(
-                        simd, from, side, kernel, rows, memory, first, out, streams,
-                    );
-                } else {
-                    blur_columns(simd, from, side, kernel, rows.len(), &mut memory[first..]);
-                }
-            }
-        }
-        if at_once {
-            target.keep_rest();
-        }
-        at_once
-    }
-}
-
-/// Where a block of one band is, and where in the view it goes.
-struct Target<'a, E> {
-    memory: &'a mut [f32],
-    /// Where in `memory` the block begins.
-    first: usize,
-    pixels: Range<usize>,
-    /// The band of the view, empty where the pass does not give it.
-    out: &'a mut [E],
-    streams: bool,
-    /// The memory is a porch and a block, used again for the next; else it is the band's plane.
-    passes_through: bool,
-}
-
-impl<E: Element> Target<'_, E> {
-    fn values(&self) -> &[f32] {
-        &self.memory[self.first..][..self.pixels.len()]
-    }
-
-    /// The values in whole blocks of normal numbers.
-    fn rows(&mut self) -> &mut [Row<f32>] {
-        let values = &mut self.memory[self.first..];
-        let whole = self.pixels.len().next_multiple_of(NORMALS);
-        let count = whole.min(values.len());
-        values[..count].as_chunks_mut().0
-    }
-
-    fn noise(&mut self, simd: Simd, std: f32, key: OpKey, first: u32, left: &mut Left) {
-        let pixels = self.pixels.clone();
-        let (memory, out) = (&mut *self.memory, &mut *self.out);
-        let values = &memory[self.first..][..pixels.len()];
-        let to = &mut out[pixels.clone()];
-        if self.streams && stream_noisy(simd, values, std, key, first, left, to) {
-            return;
-        }
-        add_noise_to_view(
-            simd,
-            memory,
-            self.first,
-            std,
-            key,
-            first,
-            left,
-            pixels,
-            out,
-            self.streams,
-        );
-        self.keep_rest();
-    }
-
-    fn write(&mut self, simd: Simd) {
-        let Range { start, end } = self.pixels;
-        let (from, to) = (line_at(self.out, start), line_at(self.out, end));
-        let values = &self.memory[self.first + from - start..][..to - from];
-        write(simd, values, &mut self.out[from..to], self.streams);
-        self.keep_rest();
-    }
-
-    /// Moves the values that did not fill a cache line of the view to the end of the porch, where the next
-    /// block follows on them.
-    fn keep_rest(&mut self) {
-        if self.passes_through {
-            let rest = self.pixels.end - line_at(self.out, self.pixels.end);
-            let end = PORCH + self.pixels.len();
-            self.memory.copy_within(end - rest..end, PORCH - rest);
-        }
     }
 }

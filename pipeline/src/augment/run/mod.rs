@@ -1,6 +1,7 @@
 //! A view's program, carried out.
 
 mod across;
+mod block;
 mod by_band;
 mod gray;
 
