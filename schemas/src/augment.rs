@@ -235,7 +235,7 @@ impl Default for GaussianBlur {
 pub struct GaussianNoise {
     /// Probability, 0..=1.
     pub p: f32,
-    /// Standard deviation, in normalised units.
+    /// Standard deviation, in normalised units, 0 to 1e15.
     pub std: f32,
 }
 

@@ -31,8 +31,9 @@ pub(super) fn operation(op: &Augment, index: usize, bands: usize) -> Result<(), 
         }
         Augment::GaussianNoise(noise) => {
             at.probability(noise.p)?;
-            let good = noise.std >= 0.0 && noise.std.is_finite();
-            at.check(good, "std", &noise.std, "0 or more")
+            // Its square is computed with, and must be a number.
+            let good = (0.0..=1e15).contains(&noise.std);
+            at.check(good, "std", &noise.std, "0 to 1e15")
         }
         Augment::Clip(clip) => {
             let good = clip.min < clip.max;

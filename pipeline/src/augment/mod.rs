@@ -44,9 +44,10 @@
 //!
 //! # How it is done
 //! The draws of a view become a program of few passes over its pixels: affine steps fold into the
-//! resampling, and so does a blur that follows nothing else; `drop_color` comes before it where all was linear, and
-//! what is left is done to a block of rows while that is in a cache. Kernels are written for sixteen lanes (`simd`). So results
-//! are those of the table up to the rounding of `f32`, to 1e-5 of the view's typical value.
+//! resampling, and so does a blur that follows nothing else; `drop_color` comes before it where all was
+//! linear, and what is left is done to a block of rows while that is in a cache. Kernels are written for
+//! sixteen lanes (`simd`). So results are those of the table up to the rounding of `f32`, to 1e-5 of the
+//! view's typical value.
 //!
 //! # Determinism
 //! A view is a function of pixels, configuration and [`ViewKey`], and the same to the last bit on

@@ -88,7 +88,7 @@ fn out_of_range() -> Vec<(Augment, &'static str)> {
         sigma: [0.0, 2.0],
         ..GaussianBlur::default()
     };
-    let noise = GaussianNoise { p: 0.5, std: -1.0 };
+    let noise = |std| Augment::GaussianNoise(GaussianNoise { p: 0.5, std });
     let clip = Clip { min: 1.0, max: 1.0 };
     let bands = ColorModel::Bands;
     vec![
@@ -107,7 +107,9 @@ fn out_of_range() -> Vec<(Augment, &'static str)> {
         (zoom([0.5, 1.2], [1.0, 1.0]), "above 0 and up to 1"),
         (zoom([0.5, 1.0], [0.0, 1.0]), "[1].aspect`"),
         (Augment::GaussianBlur(blur), "[1].sigma`"),
-        (Augment::GaussianNoise(noise), "[1].std`"),
+        (noise(-1.0), "[1].std`"),
+        (noise(1e20), "[1].std`"),
+        (noise(f32::NAN), "[1].std`"),
         (Augment::Clip(clip), "[1].min`"),
         (jitter(-1.0, None, bands), "[1].hue`"),
         (jitter(0.1, Some([1.0, 0.0]), bands), "[1].clip`"),

@@ -3,7 +3,7 @@
 use chipmill_schemas::band::Resolution;
 
 use super::{Run, first_normals, native_weights, plane_len};
-use crate::augment::ops::blur::{blur_along_rows, blur_columns_to_bands};
+use crate::augment::ops::blur::{blur_along_rows, blur_columns_to_bands, goes_to_bands};
 use crate::augment::ops::noise::stream_noisy;
 use crate::augment::program::{Pass, Source, Step};
 use crate::augment::resample::{
@@ -39,7 +39,7 @@ impl<E: Element> Run<'_, E> {
             return false;
         };
         let (simd, side) = (self.simd, self.side());
-        if !self.streams() {
+        if !self.streams() || !goes_to_bands(side, kernel, self.out) {
             return false;
         }
         let Scratch {
@@ -51,7 +51,8 @@ impl<E: Element> Run<'_, E> {
         } = &mut *self.scratch;
         let rows = &mut resample.rows;
         blur_along_rows(simd, &planes[..side * side], side, kernel, line, rows);
-        blur_columns_to_bands(simd, rows, side, kernel, block, self.out)
+        blur_columns_to_bands(simd, rows, side, kernel, block, self.out);
+        true
     }
 
     fn spread(&mut self, pass: &Pass, steps: &[Step]) {

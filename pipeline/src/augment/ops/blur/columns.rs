@@ -93,8 +93,8 @@ kernel! {
 }
 
 kernel! {
-    /// All rows of a plane that every band of a view is equal to, streamed to each of them, where whole cache lines can be
-    /// made of few rows: while some are on their way to memory, the next are made. Else does nothing and says so.
+    /// All rows of a plane that every band of a view is equal to, streamed to each of them, if [`goes_to_bands`]: while
+    /// some are on their way to memory, the next are made.
     ///
     /// `memory` holds five rows of [`stride`] values.
     pub(crate) fn blur_columns_to_bands[E: Element](
@@ -104,9 +104,9 @@ kernel! {
         kernel: &HalfKernel,
         memory: &mut [f32],
         out: &mut [E],
-    ) -> bool {
-        let Some(lines) = lines_of(out).filter(|_| is_gapless(side, kernel, &(0..side))) else {
-            return false;
+    ) {
+        let Some(lines) = lines_of(out) else {
+            return;
         };
         let together = rows_of_lines::<E>();
         let (memory, second) = memory.split_at_mut(together * side);
@@ -123,8 +123,12 @@ kernel! {
             }
             stream_to_bands::<L, E>(lanes, memory, piece, lines, side * side);
         }
-        true
     }
+}
+
+/// Whether [`blur_columns_to_bands`] can make whole cache lines of few rows.
+pub(crate) fn goes_to_bands<E: Element>(side: usize, kernel: &HalfKernel, out: &mut [E]) -> bool {
+    is_gapless(side, kernel, &(0..side)) && lines_of(out).is_some()
 }
 
 /// Whether rows can be written two by two, in whole vectors.

@@ -29,7 +29,9 @@ use chipmill_schemas::augment::{Border, GaussianBlur};
 use crate::math::exp;
 use crate::rng::OpKey;
 use crate::simd::Lanes;
-pub(crate) use columns::{blur_columns, blur_columns_to_bands, blur_columns_to_view};
+pub(crate) use columns::{
+    blur_columns, blur_columns_to_bands, blur_columns_to_view, goes_to_bands,
+};
 pub(crate) use rows::{blur_along_rows, blur_rows, line_len};
 
 /// Weights up to this are left out: they are lost in the rounding of `f32` sums.
