@@ -25,6 +25,10 @@ pub(super) fn line_at<E>(out: &[E], place: usize) -> usize {
 /// Where vectors go that follow one another without a gap.
 pub(super) trait Sink<L: Lanes> {
     fn put(&mut self, lanes: L, v: L::F);
+
+    /// Asked after every two rows: the time for what is done to several vectors together.
+    #[inline(always)]
+    fn pause(&mut self, _: L) {}
 }
 
 /// Memory to work in.

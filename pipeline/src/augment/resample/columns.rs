@@ -28,6 +28,16 @@ pub(crate) struct Columns<'a> {
 }
 
 impl Columns<'_> {
+    /// Outputs, and values of a row of them.
+    pub(crate) fn side(&self) -> usize {
+        self.y.starts.len()
+    }
+
+    /// Whether all rows can go to a band of a view as whole cache lines.
+    pub(crate) fn goes_to_lines<E: Element>(&self, out: &mut [E]) -> bool {
+        self.is_gapless(&(0..self.side())) && lines_of(out).is_some()
+    }
+
     /// Weights of two outputs at a time, into which no gain is folded.
     fn has_pairs(&self) -> bool {
         !self.y.pairs.is_empty() && self.map.gain == 1.0
@@ -36,7 +46,7 @@ impl Columns<'_> {
     /// Whether these outputs can be made in vectors that follow one another without a gap: rows in pairs,
     /// where the end of one and the beginning of the next may share a vector.
     fn is_gapless(&self, outputs: &Range<usize>) -> bool {
-        let side = self.y.starts.len();
+        let side = self.side();
         let taps = matches!(self.y.width, 1..=MOST_TAPS) || self.has_pairs();
         let pairs = outputs.start.is_multiple_of(2) && outputs.len().is_multiple_of(2);
         taps && pairs && side.is_multiple_of(8) && side >= LANES && !self.adds
@@ -53,7 +63,7 @@ kernel! {
         outputs: Range<usize>,
         out: &mut [f32],
     ) {
-        let side = columns.y.starts.len();
+        let side = columns.side();
         if columns.is_gapless(&outputs) {
             let mut rows = Rows::new(&mut out[..outputs.len() * side]);
             return gapless(lanes, &columns, outputs, &mut rows);
@@ -79,7 +89,7 @@ kernel! {
         out: &mut [E],
         streams: bool,
     ) {
-        let side = columns.y.starts.len();
+        let side = columns.side();
         let start = outputs.start * side;
         if streams && columns.is_gapless(&outputs)
             && let Some(lines) = lines_of(&mut out[start..outputs.end * side])
@@ -100,7 +110,7 @@ kernel! {
 
 /// Vector after vector of outputs that [`Columns::is_gapless`] holds for.
 #[inline(always)]
-fn gapless<L: Lanes>(
+pub(crate) fn gapless<L: Lanes>(
     lanes: L,
     columns: &Columns<'_>,
     outputs: Range<usize>,
@@ -124,7 +134,7 @@ fn pairs<L: Lanes, const W: usize>(
     outputs: Range<usize>,
     to: &mut impl Sink<L>,
 ) {
-    match columns.y.starts.len() {
+    match columns.side() {
         USUAL => pairs_of::<L, W>(lanes, columns, USUAL, outputs, to),
         side => pairs_of::<L, W>(lanes, columns, side, outputs, to),
     }
@@ -151,6 +161,7 @@ fn pairs_of<L: Lanes, const W: usize>(
             for j in 0..whole {
                 to.put(lanes, second.sum(lanes, j));
             }
+            to.pause(lanes);
             continue;
         }
         // The second row's vectors are put together from those that are whole in memory: others would touch two
@@ -162,6 +173,7 @@ fn pairs_of<L: Lanes, const W: usize>(
             to.put(lanes, lanes.between(before, behind));
             before = behind;
         }
+        to.pause(lanes);
     }
 }
 
@@ -220,7 +232,7 @@ fn weighted_rows<L: Lanes, const W: usize>(
     o: usize,
     out: &mut [f32],
 ) {
-    let side = columns.y.starts.len();
+    let side = columns.side();
     let sources = Sources::<L, W>::new(lanes, columns, side, o);
     let out = &mut out.as_chunks_mut::<LANES>().0[..stride(side) / LANES];
     if columns.adds {

@@ -12,7 +12,7 @@ mod wide;
 mod zoom;
 
 pub(crate) use blurred::padded_len;
-pub(crate) use columns::{Columns, along_columns, along_columns_to_view};
+pub(crate) use columns::{Columns, along_columns, along_columns_to_view, gapless};
 pub(crate) use gray::gray_to_view;
 pub(crate) use mean::{BANDS_AT_ONCE, combine, means_of_view};
 pub(crate) use separable::{Affine, Buffers, Raster, SHARP, stride};

@@ -44,6 +44,7 @@ pub(super) fn wide_pairs<L: Lanes>(
             true => sums.put::<4>(lanes, side, &mut second, to),
             false => sums.put::<2>(lanes, side, &mut second, to),
         }
+        to.pause(lanes);
     }
 }
 

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use super::PORCH;
 use crate::augment::ops::blur::{blur_columns, blur_columns_to_view};
-use crate::augment::ops::noise::{add_noise_to_view, stream_noisy};
+use crate::augment::ops::noise::{Noise, add_noise_to_view, stream_noisy, stream_noisy_columns};
 use crate::augment::program::{Pass, Source};
 use crate::augment::resample::{
     Affine, Columns, Taps, along_columns, along_columns_to_view, stride,
 };
 use crate::augment::stream::{line_at, write};
 use crate::element::Element;
-use crate::rng::{Left, NORMALS, OpKey};
+use crate::rng::{Left, NORMALS};
 use crate::simd::{Row, Simd};
 
 /// Some rows of one band.
@@ -50,6 +50,31 @@ impl Inputs<'_> {
             map,
             adds: false,
         }
+    }
+
+    /// Whether a whole band can be streamed to the view as it is made.
+    pub(super) fn goes_to_lines<E: Element>(
+        &self,
+        table: usize,
+        block: &Block,
+        target: &mut Target<'_, E>,
+    ) -> bool {
+        let streams = target.passes_through && target.streams;
+        streams && self.columns(table, block).goes_to_lines(target.out)
+    }
+
+    /// Makes a whole band and writes it to the view with noise, if [`Self::goes_to_lines`].
+    pub(super) fn stream_noisy<E: Element>(
+        &self,
+        simd: Simd,
+        table: usize,
+        block: &Block,
+        noise: Noise,
+        left: &mut Left,
+        target: &mut Target<'_, E>,
+    ) {
+        let columns = self.columns(table, block);
+        stream_noisy_columns(simd, columns, target.memory, noise, left, target.out);
     }
 
     /// Makes the block's values; with `at_once` writes them to the view, too, and says so.
@@ -126,21 +151,19 @@ impl<E: Element> Target<'_, E> {
         values[..count].as_chunks_mut().0
     }
 
-    pub(super) fn noise(&mut self, simd: Simd, std: f32, key: OpKey, first: u32, left: &mut Left) {
+    pub(super) fn noise(&mut self, simd: Simd, noise: Noise, left: &mut Left) {
         let pixels = self.pixels.clone();
         let (memory, out) = (&mut *self.memory, &mut *self.out);
         let values = &memory[self.first..][..pixels.len()];
         let to = &mut out[pixels.clone()];
-        if self.streams && stream_noisy(simd, values, std, key, first, left, to) {
+        if self.streams && stream_noisy(simd, values, noise, left, to) {
             return;
         }
         add_noise_to_view(
             simd,
             memory,
             self.first,
-            std,
-            key,
-            first,
+            noise,
             left,
             pixels,
             out,

@@ -4,6 +4,7 @@ use super::block::{Block, Inputs, Target};
 use super::{DIRECT, PORCH, Run, apply, block_rows, first_normals, plane_len};
 use crate::augment::GRID_SIDE;
 use crate::augment::ops::blur::{HalfKernel, blur_along_rows, blur_rows};
+use crate::augment::ops::noise::Noise;
 use crate::augment::ops::pointwise::total;
 use crate::augment::program::{Action, Pass, Source, Step};
 use crate::augment::resample::{Raster, SHARP, stride};
@@ -37,6 +38,9 @@ impl<'a, E: Element> Run<'a, E> {
             let y = axes[group].along_columns(self.blur.is_some());
             raster.turn(self.simd, (y, &axes[group].x), resample);
         }
+        if self.stream_noisy(pass, steps, band) {
+            return;
+        }
         let is_direct =
             pass.last && steps.is_empty() && matches!(pass.source, Source::Native { .. });
         let rows = match is_direct && self.blur.is_none() {
@@ -51,16 +55,43 @@ impl<'a, E: Element> Run<'a, E> {
                 rows: first..(first + rows).min(side),
                 step: rows,
             };
-            match (&pass.source, &self.blur) {
-                (Source::Native { table }, &Some(kernel)) => {
-                    self.blurred_rows(*table, &kernel, &block);
-                }
-                _ => self.along_rows(pass, &block),
-            }
+            self.prepare(pass, &block);
             sum += self.block(pass, steps, &block);
         }
         if let Some(table) = pass.means {
             self.set_offset(table, band, sum);
+        }
+    }
+
+    /// Makes a band that gets noise and nothing else, and writes it to the view, where that is streamed; else says so.
+    fn stream_noisy(&mut self, pass: &Pass, steps: &[Step], band: usize) -> bool {
+        let (&Source::Native { table }, &[Step::Noise { std, key }]) = (&pass.source, steps) else {
+            return false;
+        };
+        let (simd, side) = (self.simd, self.side());
+        let first = first_normals(band, 0, self.pixels_of_plane());
+        let block = Block {
+            band,
+            slot: 0,
+            rows: 0..side,
+            step: side,
+        };
+        let (mut target, inputs, _) = self.target(pass, &block);
+        if !inputs.goes_to_lines(table, &block, &mut target) {
+            return false;
+        }
+        self.prepare(pass, &block);
+        let (mut target, inputs, left) = self.target(pass, &block);
+        let noise = Noise { std, key, first };
+        inputs.stream_noisy(simd, table, &block, noise, &mut left[band], &mut target);
+        true
+    }
+
+    /// Makes what the columns of a block are made from.
+    fn prepare(&mut self, pass: &Pass, block: &Block) {
+        match (&pass.source, &self.blur) {
+            (Source::Native { table }, &Some(kernel)) => self.blurred_rows(*table, &kernel, block),
+            _ => self.along_rows(pass, block),
         }
     }
 
@@ -176,7 +207,7 @@ impl<'a, E: Element> Run<'a, E> {
         match noise {
             Some((std, key)) => {
                 let first = first_normals(block.band, start, pixels);
-                target.noise(simd, std, key, first, &mut left[block.band]);
+                target.noise(simd, Noise { std, key, first }, &mut left[block.band]);
             }
             None if pass.last => target.write(simd),
             None => {}

@@ -4,7 +4,7 @@ use chipmill_schemas::band::Resolution;
 
 use super::{Run, first_normals, native_weights, plane_len};
 use crate::augment::ops::blur::{blur_along_rows, blur_columns_to_bands, goes_to_bands};
-use crate::augment::ops::noise::stream_noisy;
+use crate::augment::ops::noise::{Noise, stream_noisy};
 use crate::augment::program::{Pass, Source, Step};
 use crate::augment::resample::{
     Affine, BANDS_AT_ONCE, Columns, Raster, along_columns, combine, gray_to_view, stride,
@@ -80,7 +80,7 @@ impl<E: Element> Run<'_, E> {
         let (plane, left) = (&planes[..pixels], &mut left[band]);
         let out = &mut self.out[band * pixels..][..pixels];
         let first = first_normals(band, 0, pixels);
-        streams && stream_noisy(self.simd, plane, std, key, first, left, out)
+        streams && stream_noisy(self.simd, plane, Noise { std, key, first }, left, out)
     }
 
     /// The mean over bands, taken at each resolution before that is resampled.

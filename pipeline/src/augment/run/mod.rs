@@ -11,7 +11,7 @@ use chipmill_store::PatchPixels;
 
 use super::graph::Stage;
 use super::ops::blur::HalfKernel;
-use super::ops::noise::add_noise;
+use super::ops::noise::{Noise, add_noise};
 use super::ops::pointwise::{limit, map};
 use super::program::{Action, Step};
 use super::resample::{
@@ -216,7 +216,7 @@ fn apply(
         Step::Limit(range) => limit(simd, values, range),
         Step::Noise { std, key } => {
             let first = first_normals(band, start, pixels);
-            add_noise(simd, values, std, key, first, &mut left[band]);
+            add_noise(simd, values, Noise { std, key, first }, &mut left[band]);
         }
         _ => {}
     }
