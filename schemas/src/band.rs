@@ -86,9 +86,15 @@ impl Band {
 
     /// Position among the bands of its resolution group, the index on the store's band axis.
     #[must_use]
-    pub fn index_in_group(self) -> usize {
-        let bands = self.resolution().bands();
-        bands.iter().position(|&b| b == self).unwrap_or(0)
+    pub const fn index_in_group(self) -> usize {
+        match self {
+            Self::B02 | Self::B05 | Self::B01 => 0,
+            Self::B03 | Self::B06 | Self::B09 => 1,
+            Self::B04 | Self::B07 => 2,
+            Self::B08 | Self::B8A => 3,
+            Self::B11 => 4,
+            Self::B12 => 5,
+        }
     }
 
     /// The band of that name.

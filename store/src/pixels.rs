@@ -2,6 +2,7 @@
 
 use chipmill_schemas::band::{Band, PATCH_BYTES, Resolution};
 use ndarray::{ArrayView2, ArrayView3};
+use std::ops::Range;
 
 use crate::codec::CRC_BYTES;
 use crate::widen;
@@ -76,6 +77,7 @@ impl PatchPixels {
 
     /// The values of one band in C order.
     #[must_use]
+    #[inline]
     pub fn band_slice(&self, band: Band) -> &[u16] {
         &self.values[band_range(band)]
     }
@@ -92,16 +94,33 @@ impl Default for PatchPixels {
     }
 }
 
-fn group_range(resolution: Resolution) -> std::ops::Range<usize> {
-    let before = &Resolution::ALL[..resolution.index()];
-    let start = before.iter().map(|r| r.chunk_len()).sum();
-    start..start + resolution.chunk_len()
+const fn group_range(resolution: Resolution) -> Range<usize> {
+    const AFTER_10M: usize = Resolution::M10.chunk_len();
+    const AFTER_20M: usize = AFTER_10M + Resolution::M20.chunk_len();
+    match resolution {
+        Resolution::M10 => 0..AFTER_10M,
+        Resolution::M20 => AFTER_10M..AFTER_20M,
+        Resolution::M60 => AFTER_20M..LEN,
+    }
 }
 
-fn band_range(band: Band) -> std::ops::Range<usize> {
-    let pixels = band.resolution().side().pow(2);
-    let start = group_range(band.resolution()).start + band.index_in_group() * pixels;
-    start..start + pixels
+/// Where each band lies, in the order of [`Band::ALL`]: asked many times a view.
+static BAND_RANGES: [Range<usize>; Band::ALL.len()] = {
+    let mut ranges = [const { 0..0 }; _];
+    let mut i = 0;
+    while i < ranges.len() {
+        let band = Band::ALL[i];
+        let pixels = band.resolution().side().pow(2);
+        let start = group_range(band.resolution()).start + band.index_in_group() * pixels;
+        ranges[i] = start..start + pixels;
+        i += 1;
+    }
+    ranges
+};
+
+fn band_range(band: Band) -> Range<usize> {
+    let Range { start, end } = BAND_RANGES[band.index()];
+    start..end
 }
 
 fn view<V>(made: Result<V, ndarray::ShapeError>) -> V {

@@ -100,8 +100,9 @@ fn a_blur_that_the_resampling_takes_in_is_done_to_rows_and_folded_into_weights_a
         }
     }
     for o in 0..SIDE {
-        // Each output's weights, made in one vector.
-        expected += 1 + 6 * 2;
+        // Each output's weights, made in one vector from those of the outputs that it or the other of two depends on,
+        // in two sums.
+        expected += 2 * 6 + 2 + 1;
         // Every second output and the next: rows that either depends on, for both.
         let start = |o: u64| o.saturating_sub(6).min(SIDE - 13);
         if o % 2 == 0 {

@@ -99,8 +99,7 @@ impl Scratch {
         } in &mut self.axes
         {
             y.reserve(side);
-            blurred.reserve(side);
-            blurred.reserve_pairs(side);
+            blurred.reserve_blurred(side, blur::radius(side));
             x.reserve(side);
             across.reserve(side);
         }
@@ -119,7 +118,7 @@ impl Scratch {
         self.line.resize(
             blur::line_len(side)
                 .max(largest * largest)
-                .max(padded_len(side)),
+                .max(padded_len(side, blur::radius(side))),
         );
     }
 }

@@ -298,8 +298,8 @@ pub struct Pick {
 }
 
 impl Pick {
-    /// For up to sixteen outputs, which begin at `starts`; those that are missing begin where the last
-    /// one does.
+    /// For up to sixteen outputs, which begin at `starts`, upwards or downwards; those that are missing begin where the
+    /// last one does.
     #[inline(always)]
     pub(crate) fn new(starts: &[u32]) -> Self {
         let start: Row<u32> = match starts.first_chunk() {
@@ -309,19 +309,22 @@ impl Pick {
                 std::array::from_fn(|l| starts.get(l).copied().unwrap_or(last))
             }
         };
-        // Loops of a length that is known, for which there are vectors.
-        let mut least = [u32::MAX; 2];
-        for l in 0..LANES {
-            least[l / 8] = least[l / 8].min(start[l]);
-        }
+        debug_assert!(
+            start.is_sorted() || start.iter().rev().is_sorted(),
+            "{start:?}"
+        );
+        let least = [start[0].min(start[7]), start[8].min(start[15])];
+        let most = [start[0].max(start[7]), start[8].max(start[15])];
         let sixteen = least[0].min(least[1]);
+        let far = most[0].max(most[1]) - sixteen;
+        let far_half = (most[0] - least[0]).max(most[1] - least[1]);
+        // Loops of a length that is known, for which there are vectors.
         let (mut half, mut near): (Row<u32>, Row<u32>) = ([0; LANES], [0; LANES]);
-        let (mut far_half, mut far) = (0, 0);
         for l in 0..LANES {
-            half[l] = start[l] - least[l / 8];
-            near[l] = start[l] - sixteen;
-            far_half = far_half.max(half[l]);
-            far = far.max(near[l]);
+            half[l] = start[l].wrapping_sub(least[l / 8]);
+        }
+        for l in 0..LANES {
+            near[l] = start[l].wrapping_sub(sixteen);
         }
         Self {
             starts: Starts {

@@ -40,7 +40,8 @@ impl Columns<'_> {
 
     /// Weights of two outputs at a time, into which no gain is folded.
     fn has_pairs(&self) -> bool {
-        !self.y.pairs.is_empty() && self.map.gain == 1.0
+        debug_assert!(self.y.pairs.is_empty() || self.map.gain == 1.0);
+        !self.y.pairs.is_empty()
     }
 
     /// Whether these outputs can be made in vectors that follow one another without a gap: rows in pairs,
@@ -191,9 +192,8 @@ impl<'a, L: Lanes, const W: usize> Sources<'a, L, W> {
             rows, top, y, map, ..
         } = *columns;
         let len = stride(side) / LANES;
-        let first = (y.starts[o] as usize - top) * len;
-        let all = &rows.as_chunks().0[first..][..W * len];
-        let weights = y.line(o);
+        let (first, weights) = y.line(o);
+        let all = &rows.as_chunks().0[(first - top) * len..][..W * len];
         let mut rows = [&[][..]; W];
         let mut factors = [lanes.splat(0.0); W];
         for k in 0..W {
@@ -217,6 +217,7 @@ impl<'a, L: Lanes, const W: usize> Sources<'a, L, W> {
 #[inline(always)]
 fn view_row<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: &mut [f32]) {
     match columns.y.width {
+        _ if columns.has_pairs() => many_weighted_rows(lanes, columns, o, out),
         1 => weighted_rows::<L, 1>(lanes, columns, o, out),
         2 => weighted_rows::<L, 2>(lanes, columns, o, out),
         3 => weighted_rows::<L, 3>(lanes, columns, o, out),
@@ -273,8 +274,7 @@ fn many_weighted_rows<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: 
         adds,
     } = *columns;
     let stride = stride(y.starts.len());
-    let first = (y.starts[o] as usize - top) * stride;
-    let weights = y.line(o);
+    let (first, weights) = y.line(o);
     let out = out[..stride].as_chunks_mut::<LANES>().0;
     for (j, to) in out.iter_mut().enumerate() {
         let mut sum = if adds {
@@ -282,7 +282,7 @@ fn many_weighted_rows<L: Lanes>(lanes: L, columns: &Columns<'_>, o: usize, out: 
         } else {
             lanes.splat(map.offset)
         };
-        for (row, weight) in rows[first..].chunks_exact(stride).zip(weights) {
+        for (row, weight) in rows.chunks_exact(stride).skip(first - top).zip(weights) {
             let factor = lanes.splat(weight * map.gain);
             sum = lanes.mul_add(lanes.load(&row.as_chunks().0[j]), factor, sum);
         }

@@ -91,9 +91,8 @@ impl<'a> Flow<'a> {
             rows, top, y, map, ..
         } in self.passes.iter().flatten()
         {
-            let weights = y.line(row);
-            let first = (y.starts[row] as usize - top) * stride(self.side);
-            let rows = rows[first..].chunks(stride(self.side));
+            let (first, weights) = y.line(row);
+            let rows = rows[(first - top) * stride(self.side)..].chunks(stride(self.side));
             for ((row, weight), tap) in rows.zip(weights).zip(taps.by_ref()) {
                 *tap = (row, weight * map.gain);
             }

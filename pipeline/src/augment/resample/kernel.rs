@@ -159,34 +159,62 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// How many outputs from the next on lie between two inputs, whose weights are as far from both: [`Self::two`]
+    /// gives these.
+    #[inline(always)]
+    pub(crate) fn between(&self) -> u32 {
+        let Resize {
+            filter,
+            outputs,
+            inputs,
+        } = self.resize;
+        if filter != Filter::Bilinear || self.resize.is_area() || self.floor < 0 {
+            return 0;
+        }
+        // The first output at the last input or beyond it: `(2 o + 1) inputs - outputs >= 2 outputs (inputs - 1)`.
+        let end = (outputs * (2 * inputs - 1)).div_ceil(inputs) / 2;
+        end.min(outputs).saturating_sub(self.output)
+    }
+
+    /// The next output, which is one of [`Self::between`]: the first of its two inputs, and their weights with zeros
+    /// behind them.
+    #[inline(always)]
+    pub(crate) fn two<const N: usize>(&mut self) -> (u32, [f64; N]) {
+        let whole = 2 * self.resize.outputs;
+        let (first, part) = (
+            self.floor.cast_unsigned(),
+            f64::from(self.rest) / f64::from(whole),
+        );
+        self.advance();
+        let mut weights = [0.0; N];
+        weights[0] = 1.0 - part;
+        weights[1] = part;
+        (first, weights)
+    }
+
     /// [`Resize::row`] of the next output, its first `N` weights with zeros behind them.
     #[inline(always)]
-    pub(crate) fn row<const N: usize>(&mut self) -> (u32, usize, [f64; N]) {
-        let (resize, output, floor, rest) = (self.resize, self.output, self.floor, self.rest);
-        self.output += 1;
-        self.floor += self.step.0;
-        self.rest += self.step.1;
-        let whole = 2 * resize.outputs;
-        if self.rest >= whole {
-            self.rest -= whole;
-            self.floor += 1;
-        }
-        let is_inside = floor >= 0 && floor.cast_unsigned() + 1 < resize.inputs;
-        if resize.filter == Filter::Bilinear && is_inside && !resize.is_area() {
-            // From registers: what is read together must not have been written piece by piece.
-            let part = f64::from(rest) / f64::from(whole);
-            let mut weights = [0.0; N];
-            weights[0] = 1.0 - part;
-            weights[1] = part;
-            return (floor.cast_unsigned(), 2, weights);
-        }
+    pub(crate) fn row<const N: usize>(&mut self) -> (u32, u32, [f64; N]) {
         let mut all = [0.0; MOST_TAPS];
-        let (first, count) = resize.row(output, &mut all);
+        let (first, count) = self.resize.row(self.output, &mut all);
+        self.advance();
         let mut weights = [0.0; N];
         for (to, weight) in weights.iter_mut().zip(all) {
             *to = weight;
         }
-        (first, count, weights)
+        (first, u32::try_from(count).unwrap_or(0), weights)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self) {
+        let whole = 2 * self.resize.outputs;
+        self.output += 1;
+        self.floor += self.step.0;
+        self.rest += self.step.1;
+        if self.rest >= whole {
+            self.rest -= whole;
+            self.floor += 1;
+        }
     }
 }
 
@@ -240,11 +268,22 @@ mod tests {
         for filter in FILTERS {
             for (outputs, inputs) in (1..=120).flat_map(|i| [7, 60, 120, 240].map(|o| (o, i))) {
                 let resize = Resize::new(filter, outputs, inputs);
-                let mut walk = resize.walk();
+                let is_two = filter == Filter::Bilinear && !resize.is_area();
+                let (mut walk, mut between) = (resize.walk(), 0);
                 for output in 0..outputs {
                     let mut alone = [0.0; MOST_TAPS];
                     let (first, count) = resize.row(output, &mut alone);
-                    assert_eq!(walk.row(), (first, count, alone));
+                    if between == 0 {
+                        between = walk.between();
+                    }
+                    if between > 0 {
+                        between -= 1;
+                        assert_eq!((walk.two(), count), ((first, alone), 2));
+                    } else {
+                        assert!(!is_two || count == 1 || inputs == outputs);
+                        let count = u32::try_from(count).unwrap();
+                        assert_eq!(walk.row(), (first, count, alone));
+                    }
                 }
             }
         }

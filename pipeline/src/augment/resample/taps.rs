@@ -17,10 +17,12 @@ const WIDEST: usize = 16;
 pub(crate) struct Taps {
     pub(crate) width: usize,
     pub(crate) starts: Vec<u32>,
-    /// Lines of [`Self::stride`] values, of which the first are weights and the others 0.
+    /// Lines of [`Self::stride`] values, of which the first are weights and the others 0; none where there are pairs.
     pub(super) weights: Vec<f32>,
-    /// The same of two outputs at a time, where a blur is folded in.
+    /// The weights of two outputs at a time, where a blur is folded in.
     pub(super) pairs: Vec<Pair>,
+    /// Where outputs begin without the blur, with those that are mirrored at borders.
+    pub(super) around: Vec<u32>,
 }
 
 impl Taps {
@@ -51,7 +53,7 @@ impl Taps {
     pub(crate) fn bytes(&self) -> usize {
         let weights =
             self.weights.capacity() * size_of::<f32>() + self.pairs.capacity() * size_of::<Pair>();
-        weights + self.starts.capacity() * size_of::<u32>()
+        weights + (self.starts.capacity() + self.around.capacity()) * size_of::<u32>()
     }
 
     /// Values from one output's weights to the next's.
@@ -60,13 +62,20 @@ impl Taps {
         self.width.max(FEW)
     }
 
-    /// The weights of an output.
+    /// The first input of an output, and its weights from there on.
     #[inline(always)]
-    pub(crate) fn line(&self, output: usize) -> &[f32] {
-        &self.weights[output * self.stride()..][..self.width]
+    pub(crate) fn line(&self, output: usize) -> (usize, &[f32]) {
+        match self.pairs.get(output / 2) {
+            Some(pair) => (pair.low as usize, pair.line(output)),
+            None => {
+                let weights = &self.weights[output * self.stride()..][..self.width];
+                (self.starts[output] as usize, weights)
+            }
+        }
     }
 
     /// For each output its first input, and its weights.
+    #[cfg(test)]
     pub(super) fn outputs(&self) -> impl Iterator<Item = (usize, &[f32])> {
         let starts = self.starts.iter().map(|&start| start as usize);
         let lines = self.weights.chunks_exact(self.stride());
@@ -121,6 +130,9 @@ kernel! {
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
 fn fold_two(zoom: &Zoom, grid: &Grid, starts: &mut [u32], weights: &mut [f32]) {
+    if grid.is_native() {
+        return round_two(zoom, grid, starts, weights);
+    }
     let twos = &grid.twos[usize::from(zoom.step != 1)];
     let outputs = zoom.outputs.iter().zip(zoom.weights.as_chunks::<FEW>().0);
     let lines = starts.iter_mut().zip(weights.as_chunks_mut::<FEW>().0);
@@ -139,6 +151,27 @@ fn fold_two(zoom: &Zoom, grid: &Grid, starts: &mut [u32], weights: &mut [f32]) {
             rounded[k] = sums[k] as f32;
         }
         *line = rounded;
+    }
+}
+
+/// The same where the grid's pixels are the native ones.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+fn round_two(zoom: &Zoom, grid: &Grid, starts: &mut [u32], weights: &mut [f32]) {
+    let furthest = grid.furthest(2);
+    let outputs = zoom.outputs.iter().zip(zoom.weights.as_chunks::<FEW>().0);
+    let lines = starts.iter_mut().zip(weights.as_chunks_mut::<FEW>().0);
+    for ((output, &[first, second, ..]), (start, line)) in outputs.zip(lines) {
+        let (first, second) = (first as f32, second as f32);
+        // Where the border leaves no neighbour, that has no weight, and stands on the other side.
+        *start = match zoom.step {
+            1 => output.first.min(furthest),
+            _ => output.first.saturating_sub(1),
+        };
+        *line = match *start == output.first {
+            true => [first, second, 0.0, 0.0],
+            false => [second, first, 0.0, 0.0],
+        };
     }
 }
 
@@ -291,7 +324,7 @@ mod tests {
                         reversed_out: length % 2 == 0,
                         filter,
                     };
-                    zoom.set(&axis, 120, outputs);
+                    zoom.set(Simd::best(), &axis, 120, outputs);
                     taps.set(Simd::best(), &zoom, &grid);
                     let mut counts = vec![0.0; grid.native()];
                     for (start, weights) in taps.outputs() {
@@ -306,7 +339,7 @@ mod tests {
                     }
                     // What means are told with.
                     let mut totals = vec![0.0; grid.native()];
-                    grid.totals(&zoom, &mut totals);
+                    grid.totals(Simd::best(), &zoom, &mut totals);
                     let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * b.abs().max(1.0);
                     assert!(
                         totals.iter().zip(&counts).all(near),

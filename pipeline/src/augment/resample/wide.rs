@@ -2,21 +2,28 @@
 
 use std::ops::Range;
 
-use super::blurred::MOST_BLURRED;
 use super::columns::Columns;
 use super::separable::stride;
 use crate::augment::stream::Sink;
 use crate::simd::{LANES, LINE, Lanes, Row};
 
-/// Rows that two outputs depend on, at most: the second begins with the first's rows, or one further.
-const MOST_ROWS: usize = MOST_BLURRED + 1;
+/// Rows that two outputs depend on, at most: one vector of weights.
+pub(super) const MOST_ROWS: usize = LANES;
 
 /// Two outputs that follow one another: the rows that either depends on, and their weights in both.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pair {
     pub(super) low: u32,
     pub(super) count: u32,
     pub(super) factors: [[f32; MOST_ROWS]; 2],
+}
+
+impl Pair {
+    /// The weights of one of both, on all rows.
+    #[inline(always)]
+    pub(super) fn line(&self, output: usize) -> &[f32] {
+        &self.factors[output % 2][..self.count as usize]
+    }
 }
 
 /// Outputs whose vectors follow one another without a gap, if there are [`Taps::pairs`](super::taps::Taps::pairs).

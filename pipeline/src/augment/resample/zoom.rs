@@ -4,6 +4,7 @@ use chipmill_schemas::augment::Filter;
 
 use super::kernel::{MOST_TAPS, Resize, Walk};
 use crate::augment::scratch::reserve;
+use crate::simd::{Simd, kernel};
 
 /// How the pixels of one axis of a view are made from an image of the patch's full grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -110,7 +111,7 @@ impl Grid {
         grid.columns = (0..native).map(|pixel| grid.column(pixel)).collect();
         let width = grid.reach(2);
         if width <= FEW {
-            let furthest = native - u32::try_from(width).unwrap_or(0);
+            let furthest = grid.furthest(width);
             let rows = &grid.rows;
             let two = |pixel: usize, other| Two::new(rows, pixel, other, furthest);
             let pixels = 0..rows.len();
@@ -139,9 +140,14 @@ impl Grid {
     }
 
     /// How often each native pixel counts over all outputs of an axis: the sum of its weights.
+    pub(crate) fn totals(&self, simd: Simd, zoom: &Zoom, to: &mut [f32]) {
+        totals(simd, self, zoom, to);
+    }
+
+    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-    pub(crate) fn totals(&self, zoom: &Zoom, to: &mut [f32]) {
-        if self.taps == 1 && self.rows.len() == self.native() {
+    fn add_totals(&self, zoom: &Zoom, to: &mut [f32]) {
+        if self.is_native() {
             for (to, total) in to.iter_mut().zip(&zoom.totals) {
                 *to = *total as f32;
             }
@@ -156,6 +162,16 @@ impl Grid {
         }
     }
 
+    /// Whether the grid's pixels are the native ones.
+    pub(super) fn is_native(&self) -> bool {
+        self.taps == 1 && self.rows.len() == self.native()
+    }
+
+    /// The last native pixel that `width` weights can begin at.
+    pub(super) fn furthest(&self, width: usize) -> u32 {
+        self.native - u32::try_from(width).unwrap_or(0)
+    }
+
     pub(crate) fn native(&self) -> usize {
         self.native as usize
     }
@@ -164,6 +180,13 @@ impl Grid {
     pub(super) fn reach(&self, span: usize) -> usize {
         let steps = (span - 1) * self.native();
         (steps.div_ceil(self.rows.len()) + self.taps).min(self.native())
+    }
+}
+
+kernel! {
+    /// [`Grid::totals`], one number after another, but compiled for the processor.
+    fn totals(_lanes, grid: &Grid, zoom: &Zoom, to: &mut [f32]) {
+        grid.add_totals(zoom, to);
     }
 }
 
@@ -197,7 +220,12 @@ pub(super) struct Output {
 
 impl Zoom {
     /// Folds mirroring, window and resize of a grid of `side` pixels.
-    pub(crate) fn set(&mut self, axis: &Axis, side: u32, outputs: u32) {
+    pub(crate) fn set(&mut self, simd: Simd, axis: &Axis, side: u32, outputs: u32) {
+        set(simd, self, axis, side, outputs);
+    }
+
+    #[inline(always)]
+    fn lay_out(&mut self, axis: &Axis, side: u32, outputs: u32) {
         let resize = Resize::new(axis.filter, outputs, axis.length);
         self.span = resize.span();
         self.length = axis.length;
@@ -220,28 +248,50 @@ impl Zoom {
         if self.span <= FEW { FEW } else { MOST_TAPS }
     }
 
+    #[inline(always)]
     fn lay<const LINE: usize>(&mut self, axis: &Axis, side: u32, mut walk: Walk) {
-        let lines = self.weights.as_chunks_mut::<LINE>().0;
         let outputs = self.outputs.len();
-        for output in 0..outputs {
-            let place = match axis.reversed_out {
-                true => outputs - 1 - output,
-                false => output,
-            };
-            let (first, count, weights) = walk.row();
-            let first = axis.start + first;
-            let at = Output {
-                first: match axis.reversed_in {
-                    true => side - 1 - first,
-                    false => first,
-                },
-                count: u32::try_from(count).unwrap_or(0),
-            };
-            self.outputs[place] = at;
-            lines[place] = weights;
-            for (k, weight) in (0..at.count).zip(weights) {
-                self.partial[at.place(k, self.step)][output % PARTS] += weight;
+        let mut output = 0;
+        while output < outputs {
+            // Most outputs of most views, without a question for each.
+            for _ in 0..walk.between() {
+                let (first, weights) = walk.two();
+                self.put::<LINE>(axis, side, output, (first, 2), weights);
+                output += 1;
             }
+            if output < outputs {
+                let (first, count, weights) = walk.row();
+                self.put::<LINE>(axis, side, output, (first, count), weights);
+                output += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn put<const LINE: usize>(
+        &mut self,
+        axis: &Axis,
+        side: u32,
+        output: usize,
+        (first, count): (u32, u32),
+        weights: [f64; LINE],
+    ) {
+        let place = match axis.reversed_out {
+            true => self.outputs.len() - 1 - output,
+            false => output,
+        };
+        let first = axis.start + first;
+        let at = Output {
+            first: match axis.reversed_in {
+                true => side - 1 - first,
+                false => first,
+            },
+            count,
+        };
+        self.outputs[place] = at;
+        self.weights.as_chunks_mut().0[place] = weights;
+        for (k, weight) in (0..count).zip(weights) {
+            self.partial[at.place(k, self.step)][output % PARTS] += weight;
         }
     }
 
@@ -261,6 +311,13 @@ impl Zoom {
     }
 }
 
+kernel! {
+    /// [`Zoom::set`], one number after another, but compiled for the processor.
+    fn set(_lanes, zoom: &mut Zoom, axis: &Axis, side: u32, outputs: u32) {
+        zoom.lay_out(axis, side, outputs);
+    }
+}
+
 impl Output {
     /// The grid pixel that weight `k` is for.
     #[inline(always)]
@@ -273,7 +330,6 @@ impl Output {
     pub(super) fn begin(self, step: u32, grid: &Grid, width: usize) -> u32 {
         let last = self.place(self.count - 1, step);
         let lowest = last.min(self.first as usize);
-        let furthest = grid.native - u32::try_from(width).unwrap_or(0);
-        grid.rows[lowest].first.min(furthest)
+        grid.rows[lowest].first.min(grid.furthest(width))
     }
 }

@@ -38,6 +38,7 @@ pub(super) struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
+    #[inline(always)]
     fn columns(&self, table: usize, block: &Block) -> Columns<'_> {
         let mut map = self.maps[table * self.bands + block.band];
         if self.is_mapped {
@@ -78,6 +79,7 @@ impl Inputs<'_> {
     }
 
     /// Makes the block's values; with `at_once` writes them to the view, too, and says so.
+    #[inline(always)]
     pub(super) fn fill<E: Element>(
         &self,
         simd: Simd,

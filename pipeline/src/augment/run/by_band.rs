@@ -163,6 +163,7 @@ impl<'a, E: Element> Run<'a, E> {
     }
 
     /// A band's pixels, and the number of its resolution.
+    #[inline(always)]
     fn raster(&self, band: usize) -> (Raster<'a, u16>, usize) {
         let band = self.augmenter.bands[band].0;
         let group = band.resolution();
@@ -219,6 +220,7 @@ impl<'a, E: Element> Run<'a, E> {
     }
 
     /// What a block is made from and where it goes, and where the bands' normal numbers were left.
+    #[inline(always)]
     fn target(&mut self, pass: &Pass, block: &Block) -> (Target<'_, E>, Inputs<'_>, &mut [Left]) {
         let (side, bands, pixels) = (self.side(), self.bands(), self.pixels_of_plane());
         let own = block.rows.start * side..block.rows.end * side;
