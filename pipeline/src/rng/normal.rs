@@ -244,11 +244,10 @@ fn parted<L: Lanes>(lanes: L, word: L::U) -> (L::F, L::F) {
     let over = lanes.as_floats(lanes.xor(fraction, lanes.splat_u(ONE)));
     let u = lanes.bits(lanes.sub(lanes.splat(2.0), over));
     let root = lanes.splat_u(ROOT_HALF);
-    let above = lanes.sub_u(u, root);
-    let exponent = lanes.round_i32(lanes.and(above, lanes.splat_u(0xFF80_0000)));
-    let mantissa = lanes.add_u(lanes.and(above, lanes.splat_u(0x007F_FFFF)), root);
+    let exponent = lanes.and(lanes.sub_u(u, root), lanes.splat_u(0xFF80_0000));
+    let mantissa = lanes.sub_u(u, exponent);
     let t = lanes.sub(lanes.as_floats(mantissa), lanes.splat(1.0));
-    (t, exponent)
+    (t, lanes.round_i32(exponent))
 }
 
 /// `sin(pi x) / x` and `cos(pi x)` as polynomials in `x²` on `[0, 1/4]`, with the smallest absolute errors in sine and
