@@ -47,7 +47,7 @@ impl<'a, E: Element> Run<'a, E> {
             true => DIRECT,
             false => block_rows(side),
         };
-        let mut sum = 0.0;
+        let (mut sum, mut ready) = (0.0, 0);
         for first in (0..side).step_by(rows) {
             let block = Block {
                 band,
@@ -55,7 +55,9 @@ impl<'a, E: Element> Run<'a, E> {
                 rows: first..(first + rows).min(side),
                 step: rows,
             };
-            self.prepare(pass, &block);
+            if first >= ready {
+                ready = self.prepare(pass, &block);
+            }
             sum += self.block(pass, steps, &block);
         }
         if let Some(table) = pass.means {
@@ -87,35 +89,17 @@ impl<'a, E: Element> Run<'a, E> {
         true
     }
 
-    /// Makes what the columns of a block are made from.
-    fn prepare(&mut self, pass: &Pass, block: &Block) {
+    /// Makes the rows that the columns of a block are made from, and maybe of others behind it: gives the first row of
+    /// the view that is left out.
+    fn prepare(&mut self, pass: &Pass, block: &Block) -> usize {
+        let side = self.side();
         match (&pass.source, &self.blur) {
-            (Source::Native { table }, &Some(kernel)) => self.blurred_rows(*table, &kernel, block),
-            _ => self.along_rows(pass, block),
-        }
-    }
-
-    /// Prepares the rows that columns are made from: of a raster where a span of blocks begins, of a blur all at
-    /// once, since each is needed for many outputs.
-    fn along_rows(&mut self, pass: &Pass, block: &Block) {
-        let (side, first) = (self.side(), block.rows.start);
-        let (raster, group) = self.raster(block.band);
-        // Native rows are fewer than outputs by as much.
-        let span = block.step * (GRID_SIDE as usize / raster.side);
-        match &pass.source {
-            Source::Native { .. } if first.is_multiple_of(span) => {
-                let Scratch {
-                    axes,
-                    resample,
-                    top,
-                    ..
-                } = &mut *self.scratch;
-                let Axes { y, x, across, .. } = &axes[group];
-                let inputs = y.inputs(first..(first + span).min(side));
-                *top = inputs.start;
-                raster.along_rows(self.simd, inputs, (x, across), resample, 0);
+            (Source::Native { table }, &Some(kernel)) => {
+                self.blurred_rows(*table, &kernel, block.band);
+                side
             }
-            Source::Blur(kernel) if first == 0 => {
+            (Source::Native { .. }, None) => self.native_rows(block),
+            (Source::Blur(kernel), _) => {
                 let Scratch {
                     planes,
                     resample,
@@ -125,20 +109,36 @@ impl<'a, E: Element> Run<'a, E> {
                 let len = plane_len(side);
                 let plane = &planes[block.slot * len..][..side * side];
                 blur_along_rows(self.simd, plane, side, kernel, line, &mut resample.rows);
+                side
             }
-            _ => {}
+            (Source::Planes, _) => side,
         }
+    }
+
+    /// Native rows of as many blocks as there are fewer of them than of the view's.
+    fn native_rows(&mut self, block: &Block) -> usize {
+        let (raster, group) = self.raster(block.band);
+        let first = block.rows.start;
+        let end = (first + block.step * (GRID_SIDE as usize / raster.side)).min(self.side());
+        let Scratch {
+            axes,
+            resample,
+            top,
+            ..
+        } = &mut *self.scratch;
+        let Axes { y, x, across, .. } = &axes[group];
+        let inputs = y.inputs(first..end);
+        *top = inputs.start;
+        raster.along_rows(self.simd, inputs, (x, across), resample, 0);
+        end
     }
 
     /// The native rows of a band, resampled and blurred along themselves and multiplied by the gain of its map: all at
     /// once, since each is needed for many outputs.
-    fn blurred_rows(&mut self, table: usize, kernel: &HalfKernel, block: &Block) {
-        if block.rows.start > 0 {
-            return;
-        }
+    fn blurred_rows(&mut self, table: usize, kernel: &HalfKernel, band: usize) {
         let (simd, side) = (self.simd, self.side());
-        let (raster, group) = self.raster(block.band);
-        let gain = self.scratch.maps[table * self.bands() + block.band].gain;
+        let (raster, group) = self.raster(band);
+        let gain = self.scratch.maps[table * self.bands() + band].gain;
         let Scratch {
             axes,
             resample,
