@@ -1,6 +1,6 @@
 //! Where a view lies in memory decides how it is written, and nothing else.
 
-use chipmill_schemas::augment::{Augment, GaussianBlur};
+use chipmill_schemas::augment::{Augment, GaussianBlur, GaussianNoise};
 use chipmill_schemas::band::Band;
 use chipmill_schemas::config::{BandChoice, ViewConfig};
 use half::{bf16, f16};
@@ -28,28 +28,41 @@ fn rendered<E: Element>(augmenter: &Augmenter, number: u32, offset: usize) -> Ve
     bits
 }
 
-/// Views with narrow and with the widest kernels, where presets blur a view now and then; of sides whose rows can
-/// be streamed two by two.
-fn blurred_views() -> Vec<ViewConfig> {
-    let view = |(side, sigma)| ViewConfig {
-        side,
-        bands: BandChoice::List(vec![Band::B02, Band::B05]),
-        augment: Some(vec![Augment::GaussianBlur(GaussianBlur {
+/// Views that are blurred, with narrow and with the widest kernels, or noisy or both, where presets blur a view now and
+/// then; of sides whose rows can be streamed two by two, and of one that is not.
+fn blurred_and_noisy_views() -> Vec<ViewConfig> {
+    let blur = |sigma| {
+        Augment::GaussianBlur(GaussianBlur {
             p: 1.0,
             sigma: [sigma; 2],
             ..GaussianBlur::default()
-        })]),
+        })
+    };
+    let noise = || Augment::GaussianNoise(GaussianNoise { p: 1.0, std: 0.1 });
+    let done = || {
+        [
+            vec![blur(0.3)],
+            vec![blur(2.0)],
+            vec![noise()],
+            vec![blur(0.3), noise()],
+            vec![blur(2.0), noise()],
+        ]
+    };
+    let view = |(side, augment)| ViewConfig {
+        side,
+        bands: BandChoice::List(vec![Band::B02, Band::B05, Band::B09]),
+        augment: Some(augment),
         ..ViewConfig::default()
     };
-    let sides = [96, 120, 128, 136, 152, 160, 240];
+    let sides = [96, 100, 120, 128, 136, 152, 160, 240];
     let views = sides
         .into_iter()
-        .flat_map(|side| [(side, 0.3), (side, 2.0)]);
+        .flat_map(|side| done().map(|augment| (side, augment)));
     views.map(view).collect()
 }
 
 fn check<E: Element>() {
-    let views = [many_views(), blurred_views()].concat();
+    let views = [many_views(), blurred_and_noisy_views()].concat();
     for config in views.iter().filter(|c| c.side >= 64) {
         let augmenter = compiled(config).unwrap();
         for path in [SimdPath::Scalar, SimdPath::best()] {
