@@ -7,7 +7,9 @@ use std::cell::Cell;
 
 use chipmill_pipeline::augment::{Augmenter, Scratch};
 use chipmill_pipeline::{Element, SimdPath, ViewKey};
-use chipmill_schemas::augment::{Augment, Chance, ColorModel, Jitter, Preset, Rot90, ZoomScale};
+use chipmill_schemas::augment::{
+    Augment, Chance, ColorModel, GaussianBlur, GaussianNoise, Jitter, Preset, Rot90, ZoomScale,
+};
 use chipmill_schemas::config::{BandChoice, NamedBands, Normalise, ViewConfig};
 use chipmill_schemas::statistics::SetStatistics;
 use chipmill_store::PatchPixels;
@@ -90,7 +92,19 @@ fn nothing_is_allocated_for_a_view_after_the_first() {
     let turn = Augment::Rot90(Rot90 {});
     let zoom = Augment::ZoomScale(ZoomScale::default());
     let drop = Augment::DropColor(Chance { p: 0.5 });
-    let mixed = vec![jitter.clone(), drop.clone(), zoom, drop, turn, jitter];
+    let mixed = vec![
+        jitter.clone(),
+        drop.clone(),
+        zoom.clone(),
+        drop,
+        turn,
+        jitter,
+    ];
+    let blur = Augment::GaussianBlur(GaussianBlur {
+        p: 0.5,
+        ..GaussianBlur::default()
+    });
+    let noise = Augment::GaussianNoise(GaussianNoise { p: 0.5, std: 0.1 });
     for side in [24, 120] {
         let views = if side == 24 { 200 } else { 12 };
         for preset in Preset::ALL {
@@ -111,5 +125,15 @@ fn nothing_is_allocated_for_a_view_after_the_first() {
             ..ViewConfig::default()
         };
         check::<half::bf16>(&config, views);
+    }
+    // The blur is a part of the resampling for some, and not for others.
+    for side in [33, 120, 133] {
+        let config = ViewConfig {
+            side,
+            normalise: Normalise::None,
+            augment: Some(vec![zoom.clone(), blur.clone(), noise.clone()]),
+            ..ViewConfig::default()
+        };
+        check::<f32>(&config, 40);
     }
 }

@@ -167,10 +167,11 @@ impl<L: Lanes, E: Element> Sink<L> for NoisyRows<'_, L, E> {
 }
 
 kernel! {
-    /// The same, written to one band of a view from `start` on as it is made: computing and writing take turns.
+    /// Adds noise to a band's values and writes them to its `pixels` of a view, block by block: computing and writing
+    /// take turns.
     ///
-    /// `block` is a band's values after `porch` others, of which the last are those before `start` that did
-    /// not fill a cache line.
+    /// `block` is those values after `porch` others, of which the last are those before them that did not fill a cache
+    /// line.
     pub(crate) fn add_noise_to_view[E: Element](
         lanes,
         block: &mut [f32],

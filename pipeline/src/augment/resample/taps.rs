@@ -10,9 +10,9 @@ use crate::simd::{LANES, Pick, Row, Simd, kernel};
 /// Most weights of one output: 16, for 120 pixels averaged to 8.
 const WIDEST: usize = 16;
 
-/// Weights of one axis: output `o` is the sum of `line(o)[k] * input[starts[o] + k]`.
+/// Weights of one axis: output `o` is the sum of `weights[k] * input[first + k]`, with what `line(o)` gives.
 ///
-/// All outputs have equally many weights (zeros fill up), so that loops over them are fixed.
+/// All outputs have equally many weights (zeros fill up), so that loops over them are fixed; of pairs both have as many.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Taps {
     pub(crate) width: usize,
@@ -72,14 +72,6 @@ impl Taps {
                 (self.starts[output] as usize, weights)
             }
         }
-    }
-
-    /// For each output its first input, and its weights.
-    #[cfg(test)]
-    pub(super) fn outputs(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        let starts = self.starts.iter().map(|&start| start as usize);
-        let lines = self.weights.chunks_exact(self.stride());
-        starts.zip(lines.map(|line| &line[..self.width]))
     }
 
     /// The inputs that some outputs depend on, one at least: first, and one past the last. Outputs run
@@ -327,7 +319,7 @@ mod tests {
                     zoom.set(Simd::best(), &axis, 120, outputs);
                     taps.set(Simd::best(), &zoom, &grid);
                     let mut counts = vec![0.0; grid.native()];
-                    for (start, weights) in taps.outputs() {
+                    for (start, weights) in (0..taps.starts.len()).map(|o| taps.line(o)) {
                         for (count, &weight) in counts[start..].iter_mut().zip(weights) {
                             *count += weight;
                         }
