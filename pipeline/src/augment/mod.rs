@@ -407,8 +407,8 @@ impl Augmenter {
         let frame = Frame::draw(&self.graph.source, op_key, GRID_SIDE, self.filter);
         let (transposed, rows, columns) = frame.axes();
         let Scratch { zooms, axes, .. } = scratch;
-        zooms.0.set(simd, &rows, GRID_SIDE, self.side);
-        zooms.1.set(simd, &columns, GRID_SIDE, self.side);
+        zooms.0.set(&rows, GRID_SIDE, self.side);
+        zooms.1.set(&columns, GRID_SIDE, self.side);
         for group in &self.groups {
             axes[group.index()].set(simd, (&zooms.0, &zooms.1), &self.grids[group.index()]);
         }
@@ -427,8 +427,8 @@ impl Augmenter {
         let frame = Frame::draw(run, op_key, self.side, self.filter);
         let (transposed, rows, columns) = frame.axes();
         let Scratch { zooms, axes, .. } = scratch;
-        zooms.0.set(simd, &rows, self.side, self.side);
-        zooms.1.set(simd, &columns, self.side, self.side);
+        zooms.0.set(&rows, self.side, self.side);
+        zooms.1.set(&columns, self.side, self.side);
         axes[OF_VIEW].set(simd, (&zooms.0, &zooms.1), &self.view_grid);
         transposed
     }

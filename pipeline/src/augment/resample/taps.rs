@@ -316,7 +316,7 @@ mod tests {
                         reversed_out: length % 2 == 0,
                         filter,
                     };
-                    zoom.set(Simd::best(), &axis, 120, outputs);
+                    zoom.set(&axis, 120, outputs);
                     taps.set(Simd::best(), &zoom, &grid);
                     let mut counts = vec![0.0; grid.native()];
                     for (start, weights) in (0..taps.starts.len()).map(|o| taps.line(o)) {
@@ -331,7 +331,7 @@ mod tests {
                     }
                     // What means are told with.
                     let mut totals = vec![0.0; grid.native()];
-                    grid.totals(Simd::best(), &zoom, &mut totals);
+                    grid.totals(&zoom, &mut totals);
                     let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4 * b.abs().max(1.0);
                     assert!(
                         totals.iter().zip(&counts).all(near),

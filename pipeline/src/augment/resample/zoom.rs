@@ -4,7 +4,6 @@ use chipmill_schemas::augment::Filter;
 
 use super::kernel::{MOST_TAPS, Resize, Walk};
 use crate::augment::scratch::reserve;
-use crate::simd::{Simd, kernel};
 
 /// How the pixels of one axis of a view are made from an image of the patch's full grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -140,13 +139,8 @@ impl Grid {
     }
 
     /// How often each native pixel counts over all outputs of an axis: the sum of its weights.
-    pub(crate) fn totals(&self, simd: Simd, zoom: &Zoom, to: &mut [f32]) {
-        totals(simd, self, zoom, to);
-    }
-
-    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
-    fn add_totals(&self, zoom: &Zoom, to: &mut [f32]) {
+    pub(crate) fn totals(&self, zoom: &Zoom, to: &mut [f32]) {
         if self.is_native() {
             for (to, total) in to.iter_mut().zip(&zoom.totals) {
                 *to = *total as f32;
@@ -183,13 +177,6 @@ impl Grid {
     }
 }
 
-kernel! {
-    /// [`Grid::totals`], one number after another, but compiled for the processor.
-    fn totals(_lanes, grid: &Grid, zoom: &Zoom, to: &mut [f32]) {
-        grid.add_totals(zoom, to);
-    }
-}
-
 /// One axis as weights on pixels of the grid; the same for all resolutions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Zoom {
@@ -220,12 +207,7 @@ pub(super) struct Output {
 
 impl Zoom {
     /// Folds mirroring, window and resize of a grid of `side` pixels.
-    pub(crate) fn set(&mut self, simd: Simd, axis: &Axis, side: u32, outputs: u32) {
-        set(simd, self, axis, side, outputs);
-    }
-
-    #[inline(always)]
-    fn lay_out(&mut self, axis: &Axis, side: u32, outputs: u32) {
+    pub(crate) fn set(&mut self, axis: &Axis, side: u32, outputs: u32) {
         let resize = Resize::new(axis.filter, outputs, axis.length);
         self.span = resize.span();
         self.length = axis.length;
@@ -248,7 +230,6 @@ impl Zoom {
         if self.span <= FEW { FEW } else { MOST_TAPS }
     }
 
-    #[inline(always)]
     fn lay<const LINE: usize>(&mut self, axis: &Axis, side: u32, mut walk: Walk) {
         let outputs = self.outputs.len();
         let mut output = 0;
@@ -308,13 +289,6 @@ impl Zoom {
         let partial = self.partial.capacity() * PARTS;
         let numbers = self.weights.capacity() + self.totals.capacity() + partial;
         self.outputs.capacity() * size_of::<Output>() + numbers * size_of::<f64>()
-    }
-}
-
-kernel! {
-    /// [`Zoom::set`], one number after another, but compiled for the processor.
-    fn set(_lanes, zoom: &mut Zoom, axis: &Axis, side: u32, outputs: u32) {
-        zoom.lay_out(axis, side, outputs);
     }
 }
 

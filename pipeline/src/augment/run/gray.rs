@@ -192,7 +192,6 @@ impl<E: Element> Run<'_, E> {
                 ..
             } = &mut *self.scratch;
             let weights = native_weights(
-                self.simd,
                 zooms,
                 &augmenter.grids[group.index()],
                 self.transposed,

@@ -232,7 +232,6 @@ fn first_normals(band: usize, start: usize, pixels: usize) -> u32 {
 
 /// How often each native row and column counts in a view.
 fn native_weights<'a>(
-    simd: Simd,
     (y, x): &(Zoom, Zoom),
     grid: &Grid,
     transposed: bool,
@@ -241,8 +240,8 @@ fn native_weights<'a>(
     let (rows, columns) = totals.split_at_mut(totals.len() / 2);
     // A turned view's rows are made from columns.
     let (of_rows, of_columns) = if transposed { (x, y) } else { (y, x) };
-    grid.totals(simd, of_rows, rows);
-    grid.totals(simd, of_columns, columns);
+    grid.totals(of_rows, rows);
+    grid.totals(of_columns, columns);
     (rows, columns)
 }
 
@@ -258,13 +257,8 @@ pub(super) fn native_means(
 ) {
     let count = augmenter.side() * augmenter.side();
     for &group in &augmenter.groups {
-        let (rows, columns) = native_weights(
-            simd,
-            zooms,
-            &augmenter.grids[group.index()],
-            transposed,
-            totals,
-        );
+        let (rows, columns) =
+            native_weights(zooms, &augmenter.grids[group.index()], transposed, totals);
         let mut places = augmenter.places(group);
         loop {
             let mut bands = [(0, &[][..]); BANDS_AT_ONCE];
